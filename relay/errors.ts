@@ -1,0 +1,179 @@
+/**
+ * The one table of errors that a person can cause or meet. `docs/errors.md` is generated from it.
+ *
+ * `exit` is the exit status of a command that ends with the error: 1 found a problem, 2 could not run.
+ */
+export const errorTable = {
+  usage: { exit: 2, summary: "The command line has a mistake.", fix: "Run the command with --help." },
+  "node-too-old": {
+    exit: 2,
+    summary: "This Node.js cannot run the project's TypeScript.",
+    fix: "Run the command through npm, which brings the pinned Node.js, or install Node.js 24.",
+  },
+  "stack-not-found": {
+    exit: 2,
+    summary: "There is no such stack file.",
+    fix: "Give --stack the name of a Pulumi.<name>.yaml in this folder, or the path of such a file.",
+  },
+  "file-unreadable": {
+    exit: 2,
+    summary: "A file cannot be read or written.",
+    fix: "Check the path and its permissions.",
+  },
+  "config-invalid": {
+    exit: 1,
+    summary: "The configuration has mistakes; each is listed with its path.",
+    fix: "Mend each listed entry; docs/configuration.md describes them all.",
+  },
+  "key-file-invalid": {
+    exit: 1,
+    summary: "The relay's key file is not in derper's format.",
+    fix: 'It has to read {"PrivateKey": "privkey:<64 hex digits>"}; restore it from a backup, or move it away to get a new key.',
+  },
+  "certificate-invalid": {
+    exit: 1,
+    summary: "The certificate or its key cannot be used.",
+    fix: "Check that the files are PEM, belong together, are valid today and name the relay's host name.",
+  },
+  "port-in-use": {
+    exit: 1,
+    summary: "A port that a relay needs is taken.",
+    fix: "Stop the program that holds it, or choose another port in the stack file.",
+  },
+  "listen-failed": {
+    exit: 1,
+    summary: "A relay could not open one of its sockets.",
+    fix: "Check the listen address, and that the process may bind the port.",
+  },
+  "relay-exited": {
+    exit: 1,
+    summary: "A relay ended without being asked to.",
+    fix: "Read the last lines it printed, which are shown with this error.",
+  },
+  "relay-not-ready": {
+    exit: 1,
+    summary: "A relay did not become healthy in time.",
+    fix: "Read what it printed; check that its ports can be reached.",
+  },
+  "verify-failed": {
+    exit: 1,
+    summary: "A relay failed at least one check.",
+    fix: "See the failed checks' details.",
+  },
+  "derpmap-invalid": {
+    exit: 1,
+    summary: "The derpMap cannot be used.",
+    fix: "Give a JSON file that holds a derpMap, or an object with a member derpMap.",
+  },
+  "build-failed": {
+    exit: 1,
+    summary: "The relay could not be bundled.",
+    fix: "See the messages of the bundler.",
+  },
+  "manifest-malformed": {
+    exit: 1,
+    summary: "A release manifest cannot be read.",
+    fix: "Publish the bundle again; a manifest is never edited by hand.",
+  },
+  "manifest-signature": {
+    exit: 1,
+    summary: "A release manifest is not signed by a trusted key.",
+    fix: "Publish it with the stack's signing key; if nobody changed keys, treat it as tampering.",
+  },
+  "manifest-replayed": {
+    exit: 1,
+    summary: "A release manifest is older than the one already accepted.",
+    fix: "Publish again; going back to old content needs a new, higher sequence.",
+  },
+  "manifest-foreign": {
+    exit: 1,
+    summary: "A release manifest is for another stack, region or node.",
+    fix: "Check the delivery address of the node.",
+  },
+  "bundle-tampered": {
+    exit: 1,
+    summary: "A file of the bundle does not have the digest that the signed manifest gives.",
+    fix: "Publish the bundle again; if nobody did so, treat it as tampering.",
+  },
+  "delivery-unreadable": {
+    exit: 1,
+    summary: "The place that bundles are delivered to cannot be read, or lacks a file.",
+    fix: "Check the delivery address and its permissions, and publish the bundle again.",
+  },
+  "release-failed": {
+    exit: 1,
+    summary: "A release failed on this node before and is not tried again.",
+    fix: "Publish a mended release. To have the same one tried again, publish another in between.",
+  },
+  "updater-state-invalid": {
+    exit: 1,
+    summary: "The updater's memory of what it accepted cannot be read, so it accepts nothing.",
+    fix: "Restore the file from a backup. Without it the node would accept any manifest that was ever signed; remove it only if that is acceptable.",
+  },
+  "signing-key-invalid": {
+    exit: 1,
+    summary: "A signing key, or a key to trust, is not an Ed25519 key in PEM.",
+    fix: "Restore the key from a backup; nodes trust no other.",
+  },
+  "pulumi-missing": {
+    exit: 2,
+    summary: "The Pulumi CLI is not installed.",
+    fix: "Install it (https://www.pulumi.com/docs/install/), or use `npm run plan`, which needs none.",
+  },
+} as const satisfies Record<string, { exit: 1 | 2; summary: string; fix: string }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** One mistake among several, as in a configuration that is reported all at once. */
+export interface Problem {
+  /** Where: a path such as `derpkit:regions[0].nodes[1].derpPort`, or a file with a line. */
+  readonly path: string;
+  /** What is wrong, and how to mend it: one sentence each. */
+  readonly message: string;
+}
+
+export interface KitErrorOptions {
+  /** What exactly failed; a full sentence. */
+  readonly message?: string;
+  /** Where: a file, a node, an address. */
+  readonly where?: string;
+  /** How to mend it, when the table's advice can be bettered. */
+  readonly fix?: string;
+  readonly problems?: readonly Problem[];
+  readonly cause?: unknown;
+}
+
+/** A failure that a person can mend. It is shown without a stack; every other error is a bug of ours and shows one. */
+export class KitError extends Error {
+  readonly code: ErrorCode;
+  readonly where: string | undefined;
+  readonly fix: string;
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, options: KitErrorOptions = {}) {
+    super(options.message ?? errorTable[code].summary, { cause: options.cause });
+    this.name = "KitError";
+    this.code = code;
+    this.where = options.where;
+    this.fix = options.fix ?? errorTable[code].fix;
+    this.problems = options.problems ?? [];
+  }
+
+  /** The exit status of a command that ends with this error. */
+  get exit(): 1 | 2 {
+    return errorTable[this.code].exit;
+  }
+}
+
+/** Renders a failure for a person: what, where, each problem, how to mend it. Several lines, no trailing newline. */
+export function renderError(error: unknown): string {
+  if (!(error instanceof KitError)) {
+    return error instanceof Error ? (error.stack ?? error.message) : `unexpected failure: ${String(error)}`;
+  }
+  const where = error.where === undefined ? "" : `${error.where}: `;
+  const problems = error.problems.map(({ path, message }) => `  ${path}: ${message}`);
+  const cause = error.cause instanceof Error ? [`  because: ${error.cause.message}`] : [];
+  return [`${where}${error.message} [${error.code}]`, ...problems, ...cause, `  mend: ${error.fix}`].join(
+    "\n",
+  );
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// Starts a command of the kit under a Node.js that runs TypeScript as it is. Plain JavaScript on purpose: an older
+// Node.js has to get as far as the sentence that says what to do.
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+
+const wanted = 24;
+const args = process.argv.slice(2);
+
+if (Number(process.versions.node.split(".")[0]) >= wanted) {
+  const { main } = await import("./derpkit.ts");
+  await main(args);
+} else {
+  const node = pinnedNode();
+  if (node === undefined) {
+    process.stderr.write(
+      `derpkit needs Node.js ${wanted} and this is ${process.versions.node}. Run \`npm ci\` without --omit=optional, ` +
+        `which brings the pinned one on Linux and Windows, or install Node.js ${wanted} (https://nodejs.org).\n`,
+    );
+    process.exitCode = 2;
+  } else {
+    // Signals of a terminal reach the child by themselves; it decides when to end.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
+    const { status, signal } = spawnSync(node, [import.meta.filename ?? process.argv[1], ...args], {
+      stdio: "inherit",
+    });
+    process.exitCode = status ?? (signal === "SIGINT" ? 130 : 1);
+  }
+}
+
+/** The Node.js that npm installed beside the kit for this platform, if there is one. */
+function pinnedNode() {
+  const platform = process.platform === "win32" ? "win" : process.platform;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`);
+    return join(dirname(manifest), "bin", process.platform === "win32" ? "node.exe" : "node");
+  } catch {
+    return undefined;
+  }
+}
