@@ -1,0 +1,121 @@
+/**
+ * What waits to be written to one client, and when it is written.
+ *
+ * While the socket takes what it is given, everything for a client in one turn of the event loop leaves together. When
+ * it stops taking (the client reads slower than others send), packets queue up here, bounded in bytes and age, and go
+ * out in small pieces, so that progress can be told from a dead client.
+ */
+import type { ClientSet } from "./client-set.ts";
+import { PacketQueue, type QueueLimits, type QueueObserver } from "./packet-queue.ts";
+import { type SlabPool, slabSize } from "./slab-pool.ts";
+
+/** Where an outbox writes to. */
+export interface Pipe {
+  /**
+   * Hands bytes to the socket.
+   *
+   * @returns true if they were taken whole and `bytes` may be reused; false if the socket holds on to `bytes` until it
+   *   calls `handleDrained`
+   */
+  write(bytes: Buffer): boolean;
+}
+
+/** Told what became of the packets. */
+export interface OutboxObserver {
+  sent(source: ClientSet, bytes: number): void;
+  dropped(disco: boolean, bytes: number): void;
+}
+
+/** Largest write after the socket was full: one TLS record. */
+const pieceSize = 16_384;
+
+export class Outbox {
+  readonly #pipe: Pipe;
+  readonly #pool: SlabPool;
+  readonly #limits: QueueLimits;
+  readonly #disco: QueueObserver;
+  readonly #other: QueueObserver;
+  /** Frames that are not packets: never dropped, sent first. */
+  #control: Buffer[] = [];
+  /** Disco packets and others do not push each other out. A client that gets none has no queue. */
+  #discoQueue: PacketQueue | undefined;
+  #otherQueue: PacketQueue | undefined;
+  #blocked = false;
+
+  constructor(pipe: Pipe, pool: SlabPool, limits: QueueLimits, observer: OutboxObserver) {
+    this.#pipe = pipe;
+    this.#pool = pool;
+    this.#limits = limits;
+    const sent = observer.sent.bind(observer);
+    this.#disco = { sent, dropped: (bytes) => observer.dropped(true, bytes) };
+    this.#other = { sent, dropped: (bytes) => observer.dropped(false, bytes) };
+  }
+
+  /** True while the socket holds bytes that it could not pass on. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  pushControl(frame: Buffer): void {
+    this.#control.push(frame);
+  }
+
+  /** Adds a packet from `source`: `packet[start, end)`, copied now. */
+  pushPacket(
+    source: ClientSet,
+    disco: boolean,
+    packet: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): void {
+    if (disco) {
+      this.#discoQueue ??= new PacketQueue(this.#pool, this.#limits);
+      this.#discoQueue.push(source, packet, start, end, now, this.#disco);
+      return;
+    }
+    this.#otherQueue ??= new PacketQueue(this.#pool, this.#limits);
+    this.#otherQueue.push(source, packet, start, end, now, this.#other);
+    // A turn may bring more than one slab; what is whole need not wait for the turn's end.
+    if (!this.#blocked && this.#otherQueue.bytes >= slabSize) this.flush(now);
+  }
+
+  /** Writes what waits, as far as the socket takes it. */
+  flush(now: number): void {
+    this.#send(slabSize, now);
+  }
+
+  /** The socket has passed on everything that it held. */
+  handleDrained(now: number): void {
+    this.#blocked = false;
+    this.#discoQueue?.release();
+    this.#otherQueue?.release();
+    this.#send(pieceSize, now);
+  }
+
+  /** Drops what waits: the connection is gone. */
+  clear(): void {
+    this.#control = [];
+    this.#discoQueue?.clear(this.#disco);
+    this.#otherQueue?.clear(this.#other);
+  }
+
+  #send(maxPiece: number, now: number): void {
+    if (this.#control.length > 0 && !this.#blocked) {
+      const frames = this.#control.length === 1 ? (this.#control[0] as Buffer) : Buffer.concat(this.#control);
+      this.#control = [];
+      this.#blocked = !this.#pipe.write(frames);
+    }
+    if (this.#discoQueue !== undefined) this.#drain(this.#discoQueue, this.#disco, maxPiece, now);
+    if (this.#otherQueue !== undefined) this.#drain(this.#otherQueue, this.#other, maxPiece, now);
+  }
+
+  #drain(queue: PacketQueue, observer: QueueObserver, maxPiece: number, now: number): void {
+    while (!this.#blocked) {
+      const piece = queue.take(maxPiece, now, observer);
+      if (piece !== undefined && !this.#pipe.write(piece)) this.#blocked = true;
+      else queue.release();
+      if (piece === undefined) return;
+    }
+  }
+}

@@ -1,0 +1,406 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { publicKeyOf } from "../crypto/keys.ts";
+import { FrameType, keyLength, maxPacket } from "../protocol/frame.ts";
+import { openServerInfo } from "../protocol/handshake.ts";
+import { encodeFrame, encodeSendPacket } from "../protocol/writer.ts";
+import { Client, discoPacket, Stage } from "../testing/cast.ts";
+import { relayPublic, vectors } from "../testing/vectors.ts";
+
+const text = (words: string): Buffer => Buffer.from(words, "latin1");
+
+test("45. the first frame after ServerKey is ServerInfo, also when packets come at once", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const bob = new Client(stage, "bob");
+  bob.login();
+  alice.send(bob, text("early"));
+  stage.pass();
+  assert.deepEqual(
+    bob.seen.map(({ type }) => type),
+    [FrameType.serverKey, FrameType.serverInfo, FrameType.recvPacket],
+  );
+  assert.deepEqual(bob.seen[0]?.payload, vectors.serverKey.subarray(5));
+  assert.equal(openServerInfo(bob.seen[1]?.payload as Buffer, relayPublic, bob.privateKey)?.version, 2);
+});
+
+test("16. ClientInfo and a packet in one piece are both handled", () => {
+  const stage = new Stage();
+  const bob = stage.join("bob");
+  const alice = new Client(stage, "alice");
+  const login: Buffer[] = [];
+  const whole = Object.assign(alice, { say: (bytes: Buffer) => login.push(bytes) });
+  whole.login();
+  whole.send(bob, text("same segment"));
+  alice.session.receive(Buffer.concat(login), stage.now);
+  stage.pass();
+  assert.deepEqual(bob.packets, ["same segment"]);
+});
+
+test("46. a login of another type, a wrong length, another's box or garbage closes without a further frame", () => {
+  const wrong = [
+    encodeFrame(FrameType.sendPacket, Buffer.alloc(40)),
+    encodeFrame(FrameType.clientInfo, Buffer.alloc(55)),
+    Buffer.from("0200040001", "hex"), // 262 145 bytes announced
+    encodeFrame(FrameType.clientInfo, Buffer.alloc(104, 1)),
+  ];
+  for (const bytes of wrong) {
+    const stage = new Stage();
+    const alice = new Client(stage, "alice");
+    alice.say(bytes);
+    stage.pass();
+    assert.equal(alice.closed, "login-refused");
+    assert.equal(alice.seen.length, 1, "only ServerKey");
+    assert.equal(stage.core.size, 0);
+  }
+});
+
+test("33. a client that says nothing is closed after 10 s", () => {
+  const stage = new Stage();
+  const alice = new Client(stage, "alice");
+  stage.pass(9_999);
+  assert.equal(alice.closed, undefined);
+  stage.pass(1);
+  assert.equal(alice.closed, "login-timeout");
+});
+
+test("50. three clients: only the addressee receives, with source and bytes intact", () => {
+  const stage = new Stage();
+  const [alice, bob, cathy] = [stage.join("alice"), stage.join("bob"), stage.join("cathy")];
+  alice.send(bob, text("to bob"));
+  bob.send(cathy, text("to cathy"));
+  stage.pass();
+  assert.deepEqual([alice.packets, bob.packets, cathy.packets], [[], ["to bob"], ["to cathy"]]);
+  assert.deepEqual(bob.seen[0]?.payload.subarray(0, keyLength), alice.key);
+});
+
+test("51. a packet to oneself, an empty one and one of 65 536 bytes are delivered", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const long = Buffer.alloc(maxPacket, 0x61);
+  for (const packet of [text("me"), Buffer.alloc(0), long]) alice.send(alice, packet);
+  stage.pass();
+  assert.deepEqual(alice.packets, ["me", "", long.toString("latin1")]);
+});
+
+test("52, 63, 67, 82. frames of a wrong length, or without the right to them, close the sender", () => {
+  const key = Buffer.alloc(keyLength, 9);
+  const wrong: readonly (readonly [number, number])[] = [
+    [FrameType.sendPacket, 31],
+    [FrameType.sendPacket, keyLength + maxPacket + 1],
+    [FrameType.ping, 7],
+    [FrameType.ping, 1_001],
+    [FrameType.notePreferred, 0],
+    [FrameType.notePreferred, 2],
+    [FrameType.watchConns, 0],
+    [FrameType.forwardPacket, 70],
+    [FrameType.closePeer, key.length],
+  ];
+  for (const [type, length] of wrong) {
+    const stage = new Stage();
+    const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+    alice.saysFrame(type, Buffer.alloc(length));
+    stage.pass();
+    assert.equal(alice.closed, "protocol", `type ${type}, ${length} bytes`);
+    assert.equal(bob.closed, undefined);
+  }
+});
+
+test("53, 55. only a packet that looks like disco gets PeerGone (not here)", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const nobody = publicKeyOf(new Client(stage, "nobody").privateKey);
+  alice.send(nobody, Buffer.alloc(100));
+  alice.send(nobody, discoPacket().subarray(0, 61));
+  stage.pass();
+  assert.equal(alice.seen.length, 0);
+  alice.send(nobody, discoPacket());
+  stage.pass();
+  assert.deepEqual(alice.seen, [
+    { type: FrameType.peerGone, payload: Buffer.concat([nobody, Buffer.of(1)]) },
+  ]);
+  assert.deepEqual(stage.core.counters.dropped.unknown_dest.packets, { disco: 1, other: 2 });
+});
+
+test("54. six disco packets at once get three notices, and one more a second later", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const nobody = new Client(stage, "nobody").key;
+  for (let i = 0; i < 6; i++) alice.send(nobody, discoPacket());
+  stage.pass();
+  assert.equal(alice.ofType(FrameType.peerGone).length, 3);
+  stage.pass(1_000);
+  alice.send(nobody, discoPacket());
+  alice.send(nobody, discoPacket());
+  stage.pass();
+  assert.equal(alice.ofType(FrameType.peerGone).length, 4);
+});
+
+test("56, 57. who has received from a peer is told each time that it leaves, and nobody else", () => {
+  const stage = new Stage();
+  const [bob, cathy] = [stage.join("bob"), stage.join("cathy")];
+  for (let round = 1; round <= 3; round++) {
+    const alice = stage.join("alice");
+    alice.send(bob, text("hello"));
+    alice.send(bob, text("again"));
+    stage.pass();
+    alice.session.close("end");
+    stage.pass();
+    const gone = bob.ofType(FrameType.peerGone);
+    assert.equal(gone.length, round);
+    assert.deepEqual(gone.at(-1)?.payload, Buffer.concat([alice.key, Buffer.of(0)]));
+  }
+  stage.join("alice").session.close("end"); // Sent nothing this time.
+  stage.pass();
+  assert.equal(bob.ofType(FrameType.peerGone).length, 3);
+  assert.equal(cathy.seen.length, 0);
+});
+
+test("a packet that waited until its source had left is followed by the notice", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  bob.stall();
+  alice.send(bob, text("in the socket"));
+  stage.pass();
+  const cathy = stage.join("cathy");
+  cathy.send(bob, text("in the queue"));
+  stage.pass();
+  cathy.session.close("end");
+  bob.read();
+  stage.pass();
+  assert.deepEqual(bob.packets, ["in the socket", "in the queue"]);
+  assert.deepEqual(bob.ofType(FrameType.peerGone), [
+    { type: FrameType.peerGone, payload: Buffer.concat([cathy.key, Buffer.of(0)]) },
+  ]);
+});
+
+test("58. a receiver that does not read holds up neither the sender nor others", () => {
+  const stage = new Stage();
+  const [alice, bob, cathy] = [stage.join("alice"), stage.join("bob"), stage.join("cathy")];
+  bob.stall();
+  for (let i = 0; i < 5_000; i++) {
+    alice.send(bob, Buffer.alloc(1_000));
+    alice.send(cathy, text(`${i}`));
+    stage.pass();
+  }
+  assert.equal(cathy.packets.length, 5_000);
+  assert.equal(alice.closed, undefined);
+});
+
+test("61. a receiver that takes nothing for 2 s with data waiting is closed, and never with the limit at 0", () => {
+  for (const [writeMs, reason] of [
+    [2_000, "write-timeout"],
+    [0, undefined],
+  ] as const) {
+    const stage = new Stage({ writeMs });
+    const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+    bob.stall();
+    alice.send(bob, text("stuck"));
+    stage.pass();
+    stage.pass(1_999);
+    assert.equal(bob.closed, undefined);
+    stage.pass(1);
+    assert.equal(bob.closed, reason);
+    assert.equal(stage.core.counters.writeTimeouts, reason === undefined ? 0 : 1);
+  }
+});
+
+test("a receiver that makes progress is not closed however slow it is", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  bob.stall();
+  for (let second = 0; second < 30; second++) {
+    for (let i = 0; i < 40; i++) alice.send(bob, Buffer.alloc(1_200));
+    stage.pass(1_000);
+    bob.read(true);
+  }
+  assert.equal(bob.closed, undefined);
+});
+
+test("62. an idle connection gets a KeepAlive between 60 and 65 s and again after the same interval", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const joined = stage.now;
+  const times: number[] = [];
+  while (times.length < 3) {
+    stage.pass(10);
+    for (const { type, payload } of alice.seen.splice(0)) {
+      assert.equal(`${type} ${payload.length}`, "6 0");
+      times.push(stage.now - joined);
+    }
+  }
+  const [first = 0, second = 0, third = 0] = times;
+  assert.ok(first >= 60_000 && first <= 65_010, `first after ${first} ms`);
+  assert.ok(Math.abs(second - 2 * first) <= 20 && Math.abs(third - 3 * first) <= 30, times.join());
+});
+
+test("122. a client that can answer pings and does not is closed 15 s after its KeepAlive", () => {
+  const stage = new Stage();
+  const [silent, alive, prober] = [
+    stage.join("alice", { canAckPings: true }),
+    stage.join("bob", { canAckPings: true }),
+    stage.join("cathy", { canAckPings: true, isProber: true }),
+  ];
+  stage.pass(65_001);
+  const [ping] = alive.ofType(FrameType.ping);
+  assert.ok(ping !== undefined && ping.payload.length === 8);
+  alive.saysFrame(FrameType.pong, ping.payload);
+  stage.pass(14_990);
+  stage.pass(20);
+  assert.deepEqual([silent.closed, alive.closed, prober.closed], ["silent", undefined, undefined]);
+  assert.equal(prober.ofType(FrameType.ping).length, 0);
+});
+
+test("63, 64. a ping is answered with its first eight bytes, and a flood of them with at least one pong", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  alice.saysFrame(FrameType.ping, text("12345678 and more"));
+  stage.pass();
+  assert.deepEqual(alice.seen, [{ type: FrameType.pong, payload: text("12345678") }]);
+  alice.stall();
+  for (let i = 0; i < 1_000; i++) {
+    alice.saysFrame(FrameType.ping, Buffer.alloc(8, i));
+    if (i % 10 === 0) stage.pass();
+  }
+  alice.read();
+  stage.pass();
+  const pongs = alice.ofType(FrameType.pong).length - 1;
+  assert.ok(pongs >= 1 && pongs <= 2, `${pongs} pongs`);
+  assert.equal(alice.closed, undefined);
+});
+
+test("65. an unknown type of any length, KeepAlive and Pong from a client are read past", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  alice.saysFrame(0x42, Buffer.alloc(1_048_576));
+  alice.saysFrame(FrameType.keepAlive);
+  alice.saysFrame(FrameType.pong, Buffer.alloc(8));
+  alice.saysFrame(FrameType.clientInfo, Buffer.alloc(500));
+  alice.send(bob, text("still here"));
+  stage.pass();
+  assert.deepEqual(bob.packets, ["still here"]);
+  assert.equal(stage.core.counters.unknownFrames, 1);
+});
+
+test("66. home connections follow NotePreferred and the end of the connection", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const homes: number[] = [];
+  for (const preferred of [1, 1, 0, 0, 1]) {
+    alice.saysFrame(FrameType.notePreferred, Buffer.of(preferred));
+    homes.push(stage.core.counters.homeConnections);
+  }
+  alice.session.close("end");
+  homes.push(stage.core.counters.homeConnections);
+  assert.deepEqual(homes, [1, 1, 0, 0, 1, 0]);
+  assert.equal(stage.core.counters.homeMovesIn, 0, "the first five seconds are not a move");
+});
+
+test("68. a burst for one client leaves as one write and nothing stays behind", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  const before = bob.writes;
+  for (let i = 0; i < 30; i++) alice.send(bob, text(`${i}`));
+  stage.pass();
+  assert.equal(bob.writes - before, 1);
+  assert.equal(bob.packets.length, 30);
+});
+
+test("71, 72, 75, 77. of several connections with one key the newest receives, or the one that spoke last", () => {
+  const stage = new Stage();
+  const cathy = stage.join("cathy");
+  const [c1, c2] = [stage.join("alice"), stage.join("alice")];
+  const receiver = (): string => {
+    for (const client of [c1, c2]) client.seen.length = 0;
+    cathy.send(c1.key, text("x"));
+    stage.pass();
+    return [c1, c2].map((client, index) => (client.packets.length > 0 ? `c${index + 1}` : "")).join("");
+  };
+  assert.equal(receiver(), "c2");
+  c1.saysFrame(FrameType.keepAlive);
+  assert.equal(receiver(), "c1");
+  c2.saysFrame(FrameType.keepAlive);
+  assert.equal(receiver(), "c2");
+  c1.send(cathy, text("hello"));
+  c2.session.close("end");
+  stage.pass();
+  assert.equal(receiver(), "c1");
+  assert.equal(cathy.ofType(FrameType.peerGone).length, 0);
+  const [c3, c4] = [stage.join("alice"), stage.join("alice")];
+  c3.saysFrame(FrameType.keepAlive);
+  c4.session.close("end");
+  cathy.send(c1.key, text("y"));
+  stage.pass();
+  assert.deepEqual(c3.packets, ["y"]);
+});
+
+test("116. counters hold what was relayed, contents only", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  alice.send(bob, Buffer.alloc(100));
+  alice.send(bob, discoPacket(80));
+  stage.pass();
+  const { packetsReceived, bytesReceived, packetsSent, bytesSent, connections, accepts } =
+    stage.core.counters;
+  assert.deepEqual(
+    { packetsReceived, bytesReceived, packetsSent, bytesSent, connections, accepts },
+    {
+      packetsReceived: { disco: 1, other: 1 },
+      bytesReceived: 180,
+      packetsSent: 2,
+      bytesSent: 180,
+      connections: 2,
+      accepts: 2,
+    },
+  );
+});
+
+test("what still waits when a connection ends is counted as gone_disconnected, and nothing keeps the peer", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  bob.stall();
+  for (let i = 0; i < 5; i++) {
+    alice.send(bob, Buffer.alloc(10));
+    stage.pass();
+  }
+  bob.session.close("end");
+  assert.equal(stage.core.counters.dropped.gone_disconnected.packets.other, 4, "the first is in the socket");
+  assert.equal(stage.core.router.size, 1);
+});
+
+test("random bytes after login never throw and hurt nobody else", () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 }), (chunks) => {
+      const stage = new Stage();
+      const [alice, bob, cathy] = [stage.join("alice"), stage.join("bob"), stage.join("cathy")];
+      for (const chunk of chunks) alice.say(Buffer.from(chunk));
+      bob.send(cathy, text("well"));
+      stage.pass();
+      assert.deepEqual(cathy.packets, ["well"]);
+    }),
+  );
+});
+
+test("3. a login and packets split at every byte boundary give the same result", () => {
+  const stage = new Stage();
+  const bob = stage.join("bob");
+  const recorder = new Client(stage, "alice");
+  const said: Buffer[] = [];
+  Object.assign(recorder, { say: (bytes: Buffer) => said.push(bytes) }).login();
+  const stream = Buffer.concat([
+    ...said,
+    encodeSendPacket(bob.key, text("one")),
+    encodeSendPacket(bob.key, text("two")),
+  ]);
+  for (let at = 0; at <= stream.length; at++) {
+    const alice = new Client(stage, "alice");
+    alice.say(stream.subarray(0, at));
+    alice.say(stream.subarray(at));
+    stage.pass();
+    alice.session.close("end");
+    assert.deepEqual(bob.packets, ["one", "two"], `split at ${at}`);
+    stage.pass();
+    bob.seen.length = 0;
+  }
+});

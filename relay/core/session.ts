@@ -1,0 +1,374 @@
+/**
+ * One client's connection, from the first byte to the last: bytes and time go in, frames for the socket come out.
+ *
+ * It opens no socket and reads no clock. Times are milliseconds on a clock that never goes back.
+ */
+import type { NodeKey, PrivateKey } from "../crypto/keys.ts";
+import { FrameType, limits, nonceLength, PeerGoneReason } from "../protocol/frame.ts";
+import { encodeServerInfo, openClientInfo } from "../protocol/handshake.ts";
+import type { ClientInfo } from "../protocol/info.ts";
+import { FrameReader, type FrameSink, Verdict } from "../protocol/reader.ts";
+import { encodeFrame, encodePeerGone, encodePong, encodeServerKey } from "../protocol/writer.ts";
+import type { ClientSet } from "./client-set.ts";
+import type { Counters } from "./counters.ts";
+import { Outbox, type OutboxObserver, type Pipe } from "./outbox.ts";
+import type { QueueLimits } from "./packet-queue.ts";
+import type { Router } from "./router.ts";
+import type { SlabPool } from "./slab-pool.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+/** Why a connection ended. */
+export type CloseReason =
+  | "end" // the client closed, or its network did
+  | "login-timeout"
+  | "login-refused"
+  | "protocol" // a frame that breaks the rules
+  | "write-timeout"
+  | "silent" // no answer to a ping
+  | "shutdown";
+
+/** A session's socket. */
+export interface Transport extends Pipe {
+  /** Ends the connection at once. Called once; nothing is written afterwards. */
+  close(reason: CloseReason): void;
+}
+
+export interface SessionLimits {
+  /** From the first byte of ours to the client's ClientInfo. derper: 10 s. */
+  readonly loginMs: number;
+  /** Longest time that a full socket may make no progress; 0 for no limit. derper: 2 s. */
+  readonly writeMs: number;
+  /** Longest silence after a ping that was sent with a KeepAlive; 0 for no limit. */
+  readonly silentMs: number;
+  readonly queue: QueueLimits;
+}
+
+/** What all sessions of a relay share. */
+export interface Shared {
+  readonly privateKey: PrivateKey;
+  readonly publicKey: NodeKey;
+  readonly router: Router;
+  readonly counters: Counters;
+  readonly pool: SlabPool;
+  readonly limits: SessionLimits;
+  /** Cryptographically random bytes. */
+  readonly random: (length: number) => Buffer;
+  /** Has this session flushed at the end of the current turn. */
+  readonly flushLater: (session: Session) => void;
+  /** The session is over. */
+  readonly ended: (session: Session) => void;
+}
+
+/** A connection after login. */
+interface Open {
+  readonly kind: "open";
+  readonly clients: ClientSet;
+  readonly info: ClientInfo;
+  readonly since: number;
+  /** Interval between KeepAlives: 60 to 65 s, chosen once, so that a fleet of clients does not wake all at once. */
+  readonly keepAliveMs: number;
+  keepAliveAt: number;
+  /** By when the client has to be heard of. */
+  heardBy: number;
+}
+
+type State = { readonly kind: "login"; readonly deadline: number } | Open | { readonly kind: "closed" };
+
+const closed: State = { kind: "closed" };
+const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
+/** Changes of home within this time of connecting are arrivals, not moves. */
+const settledAfterMs = 5_000;
+
+export class Session implements FrameSink, OutboxObserver {
+  readonly #shared: Shared;
+  readonly #transport: Transport;
+  readonly #outbox: Outbox;
+  readonly #reader = new FrameReader();
+  #state: State;
+  /** The time of the call that is being handled. */
+  #now: number;
+  #writeBy = Number.POSITIVE_INFINITY;
+  #pongPending = false;
+  #flushWanted = false;
+  #home = false;
+  readonly #notIdeal: boolean;
+  #notHereLimit: TokenBucket | undefined;
+  /** Peers this client has heard from and is told about when they go. */
+  readonly #watched = new Set<ClientSet>();
+  #lastSource: ClientSet | undefined;
+  #lastDestination: ClientSet | undefined;
+
+  /** @param notIdeal the client would rather be on another node of the region (header Ideal-Node) */
+  constructor(shared: Shared, transport: Transport, notIdeal: boolean, now: number) {
+    this.#shared = shared;
+    this.#transport = transport;
+    this.#notIdeal = notIdeal;
+    this.#now = now;
+    this.#state = { kind: "login", deadline: now + shared.limits.loginMs };
+    this.#outbox = new Outbox(transport, shared.pool, shared.limits.queue, this);
+    shared.counters.accepts++;
+  }
+
+  /** The client's key, once it has proved it. */
+  get key(): NodeKey | undefined {
+    return this.#state.kind === "open" ? this.#state.clients.key : undefined;
+  }
+
+  get closed(): boolean {
+    return this.#state.kind === "closed";
+  }
+
+  /** Greets the client: `head` (the HTTP answer, empty at fast start) and ServerKey in one write. */
+  greet(head: Buffer, now: number): void {
+    this.#now = now;
+    this.#outbox.pushControl(Buffer.concat([head, encodeServerKey(this.#shared.publicKey)]));
+    this.flush(now);
+  }
+
+  /** Takes bytes from the client. `chunk` is not kept. */
+  receive(chunk: Buffer, now: number): void {
+    const state = this.#state;
+    if (state.kind === "closed") return;
+    this.#now = now;
+    if (state.kind === "open") state.heardBy = Number.POSITIVE_INFINITY;
+    this.#reader.push(chunk, this);
+    if (this.#reader.stopped) this.close(this.#state.kind === "login" ? "login-refused" : "protocol");
+  }
+
+  /** The socket has passed on all that it held. */
+  handleDrained(now: number): void {
+    if (this.closed) return;
+    this.#now = now;
+    this.#writeBy = Number.POSITIVE_INFINITY;
+    this.#outbox.handleDrained(now);
+    this.#afterWrite();
+  }
+
+  /** Writes what waits. */
+  flush(now: number): void {
+    this.#flushWanted = false;
+    if (this.closed) return;
+    this.#now = now;
+    this.#outbox.flush(now);
+    this.#afterWrite();
+  }
+
+  /** When `tick` has to be called at the latest. */
+  nextDeadline(): number {
+    const state = this.#state;
+    if (state.kind === "closed") return Number.POSITIVE_INFINITY;
+    if (state.kind === "login") return Math.min(state.deadline, this.#writeBy);
+    return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy);
+  }
+
+  /** Does what time has made due. */
+  tick(now: number): void {
+    const state = this.#state;
+    this.#now = now;
+    if (now >= this.#writeBy) {
+      this.#shared.counters.writeTimeouts++;
+      this.close("write-timeout");
+    } else if (state.kind === "login" && now >= state.deadline) {
+      this.close("login-timeout");
+    } else if (state.kind === "open" && now >= state.heardBy) {
+      this.close("silent");
+    } else if (state.kind === "open" && now >= state.keepAliveAt) {
+      this.#keepAlive(state, now);
+    }
+  }
+
+  /** Ends the connection. Further calls do nothing. */
+  close(reason: CloseReason): void {
+    const state = this.#state;
+    if (state.kind === "closed") return;
+    this.#state = closed;
+    this.#outbox.clear();
+    if (state.kind === "open") this.#leave(state.clients);
+    this.#shared.ended(this);
+    this.#transport.close(reason);
+  }
+
+  /** Queues a packet from `source` for this client: `packet[start, end)`. */
+  deliver(source: ClientSet, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
+    this.#outbox.pushPacket(source, disco, packet, start, end, now);
+    if (!this.#flushWanted) this.#wantFlush();
+  }
+
+  /** Tells the client that a peer it has heard from left the region. It is told again if the peer returns and leaves. */
+  peerGone(peer: ClientSet): void {
+    this.#shared.counters.peerGoneDisconnected++;
+    this.#watched.delete(peer);
+    if (this.#lastSource === peer) this.#lastSource = undefined;
+    this.#sendControl(encodePeerGone(peer.key, PeerGoneReason.disconnected));
+  }
+
+  /** Tells the client that the peer it asked for is not here: three times at once, then once a second. */
+  peerNotHere(key: Buffer, now: number): void {
+    this.#notHereLimit ??= new TokenBucket(1, 3, now);
+    if (!this.#notHereLimit.take(now)) return;
+    this.#shared.counters.peerGoneNotHere++;
+    this.#sendControl(encodePeerGone(key, PeerGoneReason.notHere));
+  }
+
+  // FrameSink: what the client sends.
+
+  header(type: number, length: number): Verdict {
+    const state = this.#state;
+    if (state.kind === "login") {
+      const { min, max } = limits.clientInfo;
+      return type === FrameType.clientInfo && length >= min && length <= max
+        ? Verdict.deliver
+        : Verdict.refuse;
+    }
+    if (state.kind === "closed") return Verdict.refuse;
+    if (state.clients.size > 1) state.clients.speak(this);
+    switch (type) {
+      case FrameType.sendPacket:
+        return within(length, limits.sendPacket);
+      case FrameType.ping:
+        return within(length, limits.ping);
+      case FrameType.notePreferred:
+        return length === 1 ? Verdict.deliver : Verdict.refuse;
+      case FrameType.forwardPacket:
+      case FrameType.watchConns:
+      case FrameType.closePeer:
+        return Verdict.refuse; // These need the mesh key, and nobody has it yet.
+      default:
+        if (!knownTypes.has(type)) this.#shared.counters.unknownFrames++;
+        return Verdict.skip;
+    }
+  }
+
+  frame(type: number, buffer: Buffer, start: number, end: number): boolean {
+    const state = this.#state;
+    if (state.kind === "login") return this.#login(buffer.subarray(start, end));
+    if (state.kind === "closed") return false;
+    if (type === FrameType.sendPacket) {
+      const { router } = this.#shared;
+      const last = this.#lastDestination;
+      this.#lastDestination = router.route(this, state.clients, last, buffer, start, end, this.#now);
+    } else if (type === FrameType.ping) {
+      this.#pong(buffer.subarray(start, start + 8));
+    } else {
+      this.#preferHome(buffer[start] !== 0, state);
+    }
+    return true;
+  }
+
+  // OutboxObserver: what became of packets for the client.
+
+  sent(source: ClientSet, bytes: number): void {
+    const { counters } = this.#shared;
+    counters.packetsSent++;
+    counters.bytesSent += bytes;
+    if (source !== this.#lastSource) this.#watch(source);
+  }
+
+  dropped(disco: boolean, bytes: number): void {
+    this.#shared.counters.drop(this.closed ? "gone_disconnected" : "queue_head", disco, bytes);
+  }
+
+  #login(payload: Buffer): boolean {
+    const { privateKey, router, counters, random } = this.#shared;
+    const greeting = openClientInfo(payload, privateKey);
+    if (greeting === undefined) return false;
+    const { key, info } = greeting;
+    // ServerInfo is the first frame after ServerKey: clients and probers rely on it.
+    this.#sendControl(encodeServerInfo(privateKey, key, random(nonceLength)));
+    const keepAliveMs = 60_000 + (random(2).readUInt16BE() / 65_536) * 5_000;
+    this.#state = {
+      kind: "open",
+      clients: router.register(this, key),
+      info,
+      since: this.#now,
+      keepAliveMs,
+      keepAliveAt: this.#now + keepAliveMs,
+      heardBy: Number.POSITIVE_INFINITY,
+    };
+    counters.connections++;
+    if (this.#notIdeal) counters.notIdealConnections++;
+    return true;
+  }
+
+  #leave(clients: ClientSet): void {
+    const { router, counters } = this.#shared;
+    counters.connections--;
+    if (this.#notIdeal) counters.notIdealConnections--;
+    if (this.#home) counters.homeConnections--;
+    for (const watched of this.#watched) watched.watchers.delete(this);
+    router.unregister(this, clients);
+  }
+
+  /**
+   * KeepAlive, and a ping for clients that answer one. Without it a client whose network went away without a word would
+   * stay for as long as the kernel retries: a write to it succeeds into the socket's buffer.
+   */
+  #keepAlive(state: Open, now: number): void {
+    const {
+      limits: { silentMs },
+      random,
+    } = this.#shared;
+    state.keepAliveAt = now + state.keepAliveMs;
+    this.#sendControl(encodeFrame(FrameType.keepAlive));
+    if (silentMs > 0 && state.info.canAckPings && !state.info.isProber) {
+      this.#sendControl(encodeFrame(FrameType.ping, random(8)));
+      state.heardBy = now + silentMs;
+    }
+  }
+
+  /** Answers a ping. While one answer waits for the socket, further pings go unanswered, so that nobody can pile them up. */
+  #pong(payload: Buffer): void {
+    const { counters } = this.#shared;
+    counters.gotPing++;
+    if (this.#pongPending) return;
+    this.#pongPending = true;
+    counters.sentPong++;
+    this.#sendControl(encodePong(payload));
+  }
+
+  #preferHome(home: boolean, { since }: Open): void {
+    if (home === this.#home) return;
+    this.#home = home;
+    const { counters } = this.#shared;
+    const settled = this.#now - since > settledAfterMs;
+    if (home) {
+      counters.homeConnections++;
+      if (settled) counters.homeMovesIn++;
+    } else {
+      counters.homeConnections--;
+      if (settled) counters.homeMovesOut++;
+    }
+  }
+
+  /** Notes that the client has heard from a peer, or tells it at once that the peer left while its packet waited here. */
+  #watch(source: ClientSet): void {
+    const present = source.size > 0 ? source : this.#shared.router.find(source.key, 0);
+    if (present === undefined) {
+      this.peerGone(source);
+      return;
+    }
+    this.#lastSource = source;
+    this.#watched.add(present);
+    present.watchers.add(this);
+  }
+
+  #sendControl(frame: Buffer): void {
+    this.#outbox.pushControl(frame);
+    if (!this.#flushWanted) this.#wantFlush();
+  }
+
+  #wantFlush(): void {
+    this.#flushWanted = true;
+    this.#shared.flushLater(this);
+  }
+
+  #afterWrite(): void {
+    const { writeMs } = this.#shared.limits;
+    if (!this.#outbox.blocked) this.#pongPending = false;
+    else if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
+  }
+}
+
+function within(length: number, { min, max }: { readonly min: number; readonly max: number }): Verdict {
+  return length >= min && length <= max ? Verdict.deliver : Verdict.refuse;
+}
