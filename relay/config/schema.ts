@@ -1,0 +1,123 @@
+/**
+ * The relay's options, once: the config file's type and check, the command line, `--help` and the docs come from here.
+ *
+ * A name in the file is the long form of derper's flag in camel case (`-stun-port` is `stunPort`); derper's one-letter
+ * flags have a word of their own (`-a` is `listen`, `-c` is `keyFile`).
+ */
+import * as v from "valibot";
+import { parseDuration } from "./duration.ts";
+import { parseListenAddress } from "./listen-address.ts";
+
+/** What the schema says of an option beyond its type. */
+export interface OptionNotes {
+  /** The flag, without dashes, as derper spells it. */
+  readonly flag: string;
+  /** True if derper has no such flag. */
+  readonly ours?: boolean;
+  readonly example?: string;
+}
+
+const port = v.pipe(
+  v.number("has to be a number, not text"),
+  v.integer("has to be a whole number"),
+  v.minValue(1, "has to be from 1 to 65535"),
+  v.maxValue(65_535, "has to be from 1 to 65535"),
+);
+
+const duration = v.pipe(
+  v.string("has to be a duration in text, for example 2s"),
+  v.check((text) => parseDuration(text) !== undefined, "is not a duration: write it as 2s, 500ms or 1m30s"),
+);
+
+/** The certificate modes that this version of the relay has. */
+export const certModes = ["manual", "pinned"] as const;
+
+export const relayConfigSchema = v.strictObject({
+  listen: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string("has to be text, for example :443"),
+        v.check((text) => parseListenAddress(text) !== undefined, "has to be :port, ip:port or [ipv6]:port"),
+      ),
+      ":443",
+    ),
+    v.description("TCP address for DERP and HTTPS; its host part also binds STUN."),
+    v.metadata({ flag: "a", example: "127.0.0.1:8443" } satisfies OptionNotes),
+  ),
+  hostname: v.pipe(
+    v.string("has to be the DNS name or IP address that clients connect to"),
+    v.nonEmpty("must not be empty"),
+    v.description("Name in the certificate: the HostName of this node in the derpMap."),
+    v.metadata({ flag: "hostname", example: "901a.derp.example.com" } satisfies OptionNotes),
+  ),
+  certMode: v.pipe(
+    v.picklist(certModes, "has to be manual or pinned"),
+    v.description(
+      "How the relay gets its certificate. manual: read <certDir>/<hostname>.crt and .key. " +
+        "pinned: the same, and a self-signed pair is made if there is none; clients pin it by CertName.",
+    ),
+    v.metadata({ flag: "certmode" } satisfies OptionNotes),
+  ),
+  certDir: v.pipe(
+    v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty")), "certs"),
+    v.description("Folder of the certificate files; relative to the state directory."),
+    v.metadata({ flag: "certdir" } satisfies OptionNotes),
+  ),
+  keyFile: v.pipe(
+    v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty")), "derper.key"),
+    v.description(
+      "The relay's private key in derper's format, made if missing; relative to the state directory.",
+    ),
+    v.metadata({ flag: "c" } satisfies OptionNotes),
+  ),
+  stun: v.pipe(
+    v.optional(v.boolean("has to be true or false"), true),
+    v.description("Answer STUN."),
+    v.metadata({ flag: "stun" } satisfies OptionNotes),
+  ),
+  stunPort: v.pipe(
+    v.optional(port, 3478),
+    v.description("UDP port of STUN."),
+    v.metadata({ flag: "stun-port" } satisfies OptionNotes),
+  ),
+  home: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(
+          /^(|blank|https?:\/\/.+)$/,
+          "has to be empty, blank or a URL that starts with http:// or https://",
+        ),
+      ),
+      "",
+    ),
+    v.description("What / answers: empty for a small page, blank for an empty one, a URL for a redirect."),
+    v.metadata({ flag: "home" } satisfies OptionNotes),
+  ),
+  tcpWriteTimeout: v.pipe(
+    v.optional(duration, "2s"),
+    v.description("A client that takes no byte for so long is closed; 0 never."),
+    v.metadata({ flag: "tcp-write-timeout" } satisfies OptionNotes),
+  ),
+  tcpKeepaliveTime: v.pipe(
+    v.optional(duration, "10m"),
+    v.description("Idle time before TCP keepalive probes."),
+    v.metadata({ flag: "tcp-keepalive-time" } satisfies OptionNotes),
+  ),
+  tcpUserTimeout: v.pipe(
+    v.optional(duration, "15s"),
+    v.description("A client that can answer pings and stays silent for so long after one is closed."),
+    v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
+  ),
+  exitOnStdinEnd: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description("Stop when standard input ends: no relay outlives the program that started it."),
+    v.metadata({ flag: "exit-on-stdin-end", ours: true } satisfies OptionNotes),
+  ),
+});
+
+/** What a person writes: everything but `hostname` and `certMode` may be left out. */
+export type RelayConfigInput = v.InferInput<typeof relayConfigSchema>;
+
+/** A checked configuration with every default in place. */
+export type RelayConfig = v.InferOutput<typeof relayConfigSchema>;

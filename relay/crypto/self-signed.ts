@@ -1,0 +1,88 @@
+/**
+ * Self-signed certificates that clients pin (`CertName: sha256-raw:...` in the derpMap), with the properties of those
+ * that derper makes for itself.
+ *
+ * The serial number, the key and ECDSA's nonce are drawn at random here: a certificate is made once in years, and
+ * whoever needs it twice alike passes the first two.
+ */
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { KitError } from "../errors.ts";
+import { encodeIp } from "../protocol/ip-address.ts";
+import { buildCertificate, buildExtension, buildName, buildNoCaConstraint } from "./certificate.ts";
+import * as der from "./der.ts";
+import { renderPem } from "./pem.ts";
+
+export interface SelfSignedOptions {
+  /** The DNS name or IP address that clients connect to; a DNS name in ASCII form. */
+  readonly hostName: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Unsigned, big-endian; default 128 random bits. */
+  readonly serial?: Uint8Array;
+  /** Private key, EC P-256; default a new one. */
+  readonly privateKey?: KeyObject;
+}
+
+export interface SelfSigned {
+  readonly certificatePem: string;
+  /** SEC1, `EC PRIVATE KEY`, as Go's servers write it. Never to be printed. */
+  readonly keyPem: string;
+  /** What the derpMap's CertName has to be. */
+  readonly pin: string;
+}
+
+/**
+ * Makes a self-signed certificate for one host.
+ *
+ * @throws KitError `certificate-invalid` if a certificate cannot hold the host name
+ */
+export function createSelfSigned({ hostName, notBefore, notAfter, ...given }: SelfSignedOptions): SelfSigned {
+  const subjectAltName = buildSubjectAltName(hostName);
+  const privateKey = given.privateKey ?? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+  const certificate = buildCertificate({
+    serial: given.serial ?? randomBytes(16),
+    name: buildName(der.utf8String(commonName(hostName))),
+    notBefore,
+    notAfter,
+    extensions: [keyUsage(), serverAuth(), buildNoCaConstraint(), subjectAltName],
+    signer: privateKey,
+  });
+  return {
+    certificatePem: renderPem("CERTIFICATE", certificate),
+    keyPem: privateKey.export({ type: "sec1", format: "pem" }).toString(),
+    pin: certificatePin(certificate),
+  };
+}
+
+/** The CertName that pins a certificate: the SHA-256 of its whole DER. */
+export function certificatePin(certificate: Uint8Array): string {
+  return `sha256-raw:${createHash("sha256").update(certificate).digest("hex")}`;
+}
+
+/** Clients look at the SAN only. A name beyond X.520's 64 characters is shown by its first label, which always fits. */
+function commonName(hostName: string): string {
+  return hostName.length <= 64 ? hostName : (hostName.split(".")[0] ?? hostName);
+}
+
+/** RFC 5280, 4.2.1.6: iPAddress is [7] with 4 or 16 bytes, dNSName is [2] in ASCII. */
+function buildSubjectAltName(hostName: string): Buffer {
+  const address = encodeIp(hostName);
+  if (address === undefined && !/^[\x21-\x7e]+$/.test(hostName)) {
+    throw new KitError("certificate-invalid", {
+      message: `A certificate cannot hold the host name ${JSON.stringify(hostName)}.`,
+      fix: "Write the name in ASCII; a name in another script has an xn-- form.",
+    });
+  }
+  const name =
+    address === undefined ? der.implicit(2, Buffer.from(hostName, "ascii")) : der.implicit(7, address);
+  return buildExtension("2.5.29.17", false, der.sequence(name));
+}
+
+/** digitalSignature (bit 0) and keyEncipherment (bit 2), the highest bit being bit 0 (RFC 5280, 4.2.1.3). */
+function keyUsage(): Buffer {
+  return buildExtension("2.5.29.15", true, der.bitString(Buffer.of(0b1010_0000), 5));
+}
+
+function serverAuth(): Buffer {
+  return buildExtension("2.5.29.37", false, der.sequence(der.objectIdentifier("1.3.6.1.5.5.7.3.1")));
+}

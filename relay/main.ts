@@ -1,0 +1,75 @@
+/** The relay's process: command line and signals in, exit status out. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { parseFlags, renderUsage } from "./config/flags.ts";
+import { parseRelayConfig } from "./config/load.ts";
+import { KitError, renderError } from "./errors.ts";
+import { startRelay } from "./relay.ts";
+import { bundled, version } from "./version.ts";
+
+/** A process that does not manage to stop in time is ended. */
+const stopWithinMs = 5_000;
+
+async function main(): Promise<void> {
+  const flags = parseFlags(process.argv.slice(2));
+  if (flags.help) return void process.stdout.write(`${renderUsage()}\n`);
+  if (flags.version) return void process.stdout.write(`${version}\n`);
+  const text = flags.config === undefined ? undefined : await readConfig(flags.config);
+  const config = parseRelayConfig(text, flags.options, flags.config);
+  const stop = stopRequest(config.exitOnStdinEnd);
+  const relay = await startRelay(config, {
+    // systemd sets it for a unit with StateDirectory=.
+    stateDirectory: process.env["STATE_DIRECTORY"] ?? process.cwd(),
+    version,
+    bundle: await ownDigest(),
+    log,
+  });
+  const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
+  log(`derpkit relay ${version} serves ${config.hostname} on TCP ${relay.derpPort}, ${stun}`);
+  log(`${await stop}: stopping`);
+  setTimeout(() => process.exit(1), stopWithinMs).unref();
+  await relay[Symbol.asyncDispose]();
+  process.exit(0); // Standard input may still be open.
+}
+
+async function readConfig(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new KitError("file-unreadable", { where: path, message: "The config file cannot be read.", cause });
+  }
+}
+
+/** The digest of the file that runs: what a gate compares with the bundle it has published. */
+async function ownDigest(): Promise<string | null> {
+  if (!bundled) return null;
+  return createHash("sha256")
+    .update(await readFile(import.meta.filename))
+    .digest("hex");
+}
+
+/** Resolves, once, with what asked the process to stop. */
+function stopRequest(onStdinEnd: boolean): Promise<string> {
+  process.on("SIGHUP", () => {}); // Unlike derper, which dies of it (repair Q10).
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(signal));
+    if (!onStdinEnd) return;
+    const ended = (): void => resolve("end of standard input");
+    process.stdin.on("end", ended).on("close", ended).on("error", ended).resume();
+  });
+}
+
+/** A line on standard error with date and time, as derper's log has it. */
+function log(line: string): void {
+  const time = new Date().toISOString().slice(0, 19).replaceAll("-", "/").replace("T", " ");
+  process.stderr.write(`${time} ${line}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  log(renderError(error));
+  if (error instanceof KitError && error.code === "usage") process.stderr.write(`${renderUsage()}\n`);
+  process.exit(error instanceof KitError ? error.exit : 1);
+}

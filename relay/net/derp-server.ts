@@ -1,0 +1,166 @@
+/** The relay's HTTPS listener: plain requests get their answer, upgrades become DERP sessions. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { createSecureContext, type TLSSocket } from "node:tls";
+import type { CertificatePair } from "../config/certificate-files.ts";
+import type { ListenAddress } from "../config/listen-address.ts";
+import type { RelayCore } from "../core/core.ts";
+import { KitError } from "../errors.ts";
+import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
+import { attachSession } from "./socket-transport.ts";
+import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
+import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
+
+export interface DerpServerOptions {
+  readonly core: RelayCore;
+  readonly listen: ListenAddress;
+  readonly hostname: string;
+  readonly certificate: CertificatePair;
+  readonly answers: AnswerContext;
+  /** Idle milliseconds before TCP keepalive probes; 0 for none. */
+  readonly keepaliveMs: number;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
+export interface DerpServer extends AsyncDisposable {
+  readonly address: AddressInfo;
+  /** Answers new handshakes with this certificate; connections that are there stay. */
+  useCertificate(certificate: CertificatePair): void;
+}
+
+/** Absolute limits on what comes before DERP: the TLS handshake and the request's head. */
+const handshakeMs = 15_000;
+const headMs = 15_000;
+const dayMs = 86_400_000;
+
+/**
+ * Starts to listen.
+ *
+ * @throws KitError `port-in-use` or `listen-failed`
+ */
+export async function startDerpServer(options: DerpServerOptions): Promise<DerpServer> {
+  const { core, hostname, answers } = options;
+  let { certificate } = options;
+  const context = () => contextOptions(certificate, core.publicKey, new Date());
+  let secureContext = createSecureContext(context());
+  const server = createServer({
+    ...context(),
+    ...listenerOptions(hostname, () => secureContext),
+    handshakeTimeout: handshakeMs,
+    headersTimeout: headMs,
+    requestTimeout: 30_000,
+    connectionsCheckingInterval: 2_000,
+    shouldUpgradeCallback: (request: IncomingMessage) =>
+      parseUpgrade(request.url ?? "", request.headers) !== undefined,
+  });
+  const sockets = new Set<Duplex>();
+  const refresh = (): void => {
+    secureContext = createSecureContext(context());
+    server.setSecureContext(context());
+  };
+  // The meta certificate says how long it lasts; nobody minds, but nobody shall have to (repair Q6).
+  const daily = setInterval(refresh, dayMs).unref();
+
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  // `handshakeTimeout` and failed handshakes only emit this: without destroy() the socket would stay.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (!acceptsServerName(hostname, socket.servername || undefined)) socket.destroy();
+  });
+  server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("request", (request, response) => handleRequest(request, response, answers));
+  server.on("connect", (_request, socket) => refuseConnect(socket));
+  server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head, options));
+  await listen(server, options.listen);
+
+  return {
+    address: server.address() as AddressInfo,
+    useCertificate(next) {
+      certificate = next;
+      refresh();
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(daily);
+      const closed = once(server, "close");
+      server.close();
+      core.close("shutdown");
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function handleUpgrade(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  options: DerpServerOptions,
+): void {
+  const upgrade = parseUpgrade(request.url ?? "", request.headers);
+  if (upgrade === undefined) {
+    socket.destroy();
+    return;
+  }
+  const { core, keepaliveMs, now } = options;
+  const connection = socket as TLSSocket;
+  connection.setNoDelay(true);
+  connection.setTimeout(0);
+  if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
+  const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
+  attachSession(socket, head, (transport) => core.open(transport, greeting, upgrade.notIdeal, now()), now);
+}
+
+function handleRequest(request: IncomingMessage, response: ServerResponse, context: AnswerContext): void {
+  const challenge = request.headers["x-tailscale-challenge"];
+  const plain = { method: request.method ?? "GET", target: request.url ?? "/", challenge: single(challenge) };
+  const { status, headers, body } = answer(plain, context);
+  const length = status === 204 ? {} : { "Content-Length": Buffer.byteLength(body) };
+  response.writeHead(status, { ...headers, ...length });
+  response.end(body);
+  request.resume();
+}
+
+/** HTTP CONNECT is for derper's experimental ACE, which is off there by default. */
+function refuseConnect(socket: Duplex): void {
+  socket.end(renderAnswer(plainError(403, "CONNECT not enabled")));
+}
+
+function renderAnswer({ status, headers, body }: PlainAnswer): string {
+  const lines = Object.entries({
+    ...headers,
+    "Content-Length": `${Buffer.byteLength(body)}`,
+    Connection: "close",
+  });
+  return [
+    `HTTP/1.1 ${status} Forbidden`,
+    ...lines.map(([name, value]) => `${name}: ${value}`),
+    "",
+    body,
+  ].join("\r\n");
+}
+
+async function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
+  const listening = once(server, "listening");
+  server.listen({ port, ...(host === undefined ? {} : { host }) });
+  try {
+    await listening;
+  } catch (cause) {
+    const inUse = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
+    throw new KitError(inUse ? "port-in-use" : "listen-failed", {
+      message: `The relay cannot listen on TCP port ${port}.`,
+      where: host ?? "every address",
+      cause,
+    });
+  }
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

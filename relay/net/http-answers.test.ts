@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { relayPublic } from "../testing/vectors.ts";
+import { answer, type AnswerContext, browserHeaders } from "./http-answers.ts";
+import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
+
+const context = (home = ""): AnswerContext => ({
+  home,
+  health: () => ({ ok: true, version: "1.0.0", bundle: null, state: "serving" }),
+});
+const upgrade = (value: string, path = "/derp") => parseUpgrade(path, { upgrade: value });
+const ask = (target: string, method = "GET", challenge?: string) =>
+  answer({ method, target, challenge }, context());
+
+test("10. GET and HEAD of the probe paths give 200, an empty body and any origin", () => {
+  for (const path of ["/derp/probe", "/derp/latency-check", "/derp/probe?x=1"]) {
+    for (const method of ["GET", "HEAD"]) {
+      assert.deepEqual(ask(path, method), {
+        status: 200,
+        headers: { "Access-Control-Allow-Origin": "*" },
+        body: "",
+      });
+    }
+  }
+});
+
+test("11. other methods on the probe paths give 405", () => {
+  for (const method of ["POST", "OPTIONS"]) {
+    const { status, body } = ask("/derp/probe", method);
+    assert.deepEqual([status, body], [405, "bogus probe method\n"]);
+  }
+});
+
+test("12. /derp without an upgrade gives 426", () => {
+  const { status, body, headers } = ask("/derp");
+  assert.deepEqual([status, body], [426, "DERP requires connection upgrade\n"]);
+  assert.equal(headers["Content-Type"], "text/plain; charset=utf-8");
+  assert.equal(headers["X-Content-Type-Options"], "nosniff");
+});
+
+test("12, 13, 17. an upgrade is Upgrade: DERP or a bare websocket, in any case, on exactly /derp", () => {
+  for (const value of ["DERP", "derp", "Derp", "websocket", "WebSocket"]) {
+    assert.deepEqual(upgrade(value), { fastStart: false, notIdeal: false }, value);
+  }
+  for (const value of ["foo", "", "h2c", "derp, websocket"]) assert.equal(upgrade(value), undefined, value);
+  for (const path of ["/derp/", "/derp/x", "/", "/Derp"])
+    assert.equal(upgrade("DERP", path), undefined, path);
+});
+
+test("13. the upgrade's answer is five exact lines and an empty one", () => {
+  assert.equal(
+    renderUpgradeAnswer({ fastStart: false, notIdeal: false }, relayPublic).toString("latin1"),
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Version: 2\r\n" +
+      `Derp-Public-Key: ${relayPublic.toString("hex")}\r\n\r\n`,
+  );
+});
+
+test("15, 32. fast start is exactly 1, and an ideal node is any name", () => {
+  for (const [value, fastStart] of [
+    ["1", true],
+    ["true", false],
+    ["0", false],
+    ["", false],
+  ] as const) {
+    const request = parseUpgrade("/derp", { upgrade: "DERP", "derp-fast-start": value, "ideal-node": "1a" });
+    assert.deepEqual(request, { fastStart, notIdeal: true });
+  }
+  assert.equal(renderUpgradeAnswer({ fastStart: true, notIdeal: false }, relayPublic).length, 0);
+});
+
+test("24, 25. generate_204 echoes a valid challenge and ignores any other", () => {
+  const cache = { "Cache-Control": "no-cache, no-store, must-revalidate, no-transform, max-age=0" };
+  assert.deepEqual(ask("/generate_204"), { status: 204, headers: cache, body: "" });
+  for (const valid of [
+    "input",
+    "ts_derp99b.tailscale.com",
+    "ts_[1:2]:3".replaceAll(/[[\]]/g, ""),
+    "x".repeat(64),
+  ]) {
+    assert.equal(ask("/generate_204", "GET", valid).headers["X-Tailscale-Response"], `response ${valid}`);
+  }
+  for (const invalid of ["foo bar", "foo\0bar", "x".repeat(65), "", "é"]) {
+    assert.deepEqual(ask("/generate_204", "GET", invalid).headers, cache, JSON.stringify(invalid));
+  }
+});
+
+test("26. / and unknown paths give the home page with the four browser headers, and robots.txt its two lines", () => {
+  for (const path of ["/", "/favicon.ico", "/derp/", "/derp/x"]) {
+    const { status, headers, body } = ask(path);
+    assert.equal(status, 200);
+    assert.match(body, /<title>DERP<\/title>/);
+    assert.deepEqual(headers, { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" });
+  }
+  const robots = ask("/robots.txt");
+  assert.equal(robots.body, "User-agent: *\nDisallow: /\n");
+  assert.equal(robots.headers["X-Frame-Options"], "DENY");
+});
+
+test("28. a home of blank is an empty page, and a URL a redirect", () => {
+  const request = { method: "GET", target: "/", challenge: undefined };
+  assert.deepEqual(
+    [answer(request, context("blank")).status, answer(request, context("blank")).body],
+    [200, ""],
+  );
+  const redirect = answer(request, context("https://x/"));
+  assert.deepEqual([redirect.status, redirect.headers["Location"]], [302, "https://x/"]);
+});
+
+test("/healthz is 503 when the relay is not well", () => {
+  const sick: AnswerContext = {
+    home: "",
+    health: () => ({ ok: false, version: "1", bundle: "ab", state: "stopping" }),
+  };
+  const { status, body } = answer({ method: "GET", target: "/healthz", challenge: undefined }, sick);
+  assert.equal(status, 503);
+  assert.deepEqual(JSON.parse(body), { ok: false, version: "1", bundle: "ab", state: "stopping" });
+  assert.equal(ask("/healthz").status, 200);
+});

@@ -1,0 +1,124 @@
+/** What the relay's HTTPS port answers to plain requests, as derper does. Pure: a request in, an answer out. */
+
+export interface PlainRequest {
+  readonly method: string;
+  /** Path and query, as in the request line. */
+  readonly target: string;
+  /** Value of the header X-Tailscale-Challenge. */
+  readonly challenge: string | undefined;
+}
+
+export interface PlainAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What `/healthz` says. `ok` decides between 200 and 503. */
+export interface Health {
+  readonly ok: boolean;
+  readonly version: string;
+  /** SHA-256 of the running bundle, or null when the sources run as they are. */
+  readonly bundle: string | null;
+  readonly state: "serving" | "stopping";
+}
+
+export interface AnswerContext {
+  /** The option `home`: empty, `blank`, or a URL. */
+  readonly home: string;
+  health(): Health;
+}
+
+/** The headers that derper sends with everything a person's browser might show. */
+export const browserHeaders: Readonly<Record<string, string>> = {
+  "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+  "Content-Security-Policy":
+    "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; block-all-mixed-content; object-src 'none'",
+  "X-Frame-Options": "DENY",
+  "X-Content-Type-Options": "nosniff",
+};
+
+/** Answers a request that is not a DERP upgrade. */
+export function answer(request: PlainRequest, context: AnswerContext): PlainAnswer {
+  const [path = ""] = request.target.split("?", 1);
+  switch (path) {
+    case "/derp":
+      return plainError(426, "DERP requires connection upgrade");
+    case "/derp/probe":
+    case "/derp/latency-check":
+      return probe(request.method);
+    case "/generate_204":
+      return generate204(request.challenge);
+    case "/robots.txt":
+      return text(200, "User-agent: *\nDisallow: /\n", browserHeaders);
+    case "/bootstrap-dns":
+      // Without names to publish: an empty answer, so that a client asks the next relay.
+      return {
+        status: 200,
+        headers: { ...browserHeaders, "Content-Type": "application/json", Connection: "close" },
+        body: "",
+      };
+    case "/healthz":
+      return healthz(context.health());
+    default:
+      return home(context.home);
+  }
+}
+
+/** An error as Go's `http.Error` writes it. */
+export function plainError(status: number, message: string): PlainAnswer {
+  return text(status, `${message}\n`, { "X-Content-Type-Options": "nosniff" });
+}
+
+function probe(method: string): PlainAnswer {
+  if (method !== "GET" && method !== "HEAD") return plainError(405, "bogus probe method");
+  return { status: 200, headers: { "Access-Control-Allow-Origin": "*" }, body: "" };
+}
+
+/** The captive-portal check. A client that gets its challenge back knows that nobody stands between. */
+function generate204(challenge: string | undefined): PlainAnswer {
+  const valid = challenge !== undefined && /^[A-Za-z0-9.:_-]{1,64}$/.test(challenge);
+  return {
+    status: 204,
+    headers: {
+      "Cache-Control": "no-cache, no-store, must-revalidate, no-transform, max-age=0",
+      ...(valid ? { "X-Tailscale-Response": `response ${challenge}` } : {}),
+    },
+    body: "",
+  };
+}
+
+function healthz(health: Health): PlainAnswer {
+  return {
+    status: health.ok ? 200 : 503,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+    body: `${JSON.stringify(health)}\n`,
+  };
+}
+
+function home(option: string): PlainAnswer {
+  const html = { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" };
+  if (option === "blank") return { status: 200, headers: html, body: "" };
+  if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
+  return { status: 200, headers: html, body: homePage };
+}
+
+function text(status: number, body: string, headers: Readonly<Record<string, string>>): PlainAnswer {
+  return { status, headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" }, body };
+}
+
+const homePage = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>DERP</title></head>
+<body>
+<h1>DERP</h1>
+<p>This is a DERP relay. Tailscale clients that find no direct path to each other meet here; what they send
+is encrypted between them, and the relay cannot read it.</p>
+<ul>
+<li><a href="https://tailscale.com/kb/1232/derp-servers">About DERP servers</a></li>
+<li><a href="https://pkg.go.dev/tailscale.com/derp">The DERP protocol</a></li>
+<li><a href="https://tailscale.com/kb/1118/custom-derp-servers">Running your own</a></li>
+</ul>
+</body>
+</html>
+`;

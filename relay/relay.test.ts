@@ -1,0 +1,378 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { cp, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { connect as connectTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { test, type TestContext } from "node:test";
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import * as v from "valibot";
+import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
+import { generatePrivateKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
+import { parseMetaCertificate } from "./crypto/meta-certificate.ts";
+import { KitError } from "./errors.ts";
+import { FrameType } from "./protocol/frame.ts";
+import { encodeClientInfo } from "./protocol/handshake.ts";
+import { encodeSendPacket } from "./protocol/writer.ts";
+import { type Relay, startRelay } from "./relay.ts";
+
+const hostname = "relay.derpkit.internal";
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "derpkit-relay-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A relay on free ports of loopback, with a folder of its own. */
+async function relayFor(
+  t: TestContext,
+  options: Partial<RelayConfigInput> = {},
+): Promise<Relay & { folder: string }> {
+  const folder = await temporaryFolder(t);
+  const input = { listen: "127.0.0.1:0", hostname, certMode: "pinned", stun: false, ...options };
+  const config = v.parse(relayConfigSchema, input);
+  const relay = await startRelay(config, {
+    stateDirectory: folder,
+    version: "0.0.0",
+    bundle: null,
+    log: () => {},
+  });
+  t.after(() => relay[Symbol.asyncDispose]());
+  return Object.assign(relay, { folder });
+}
+
+async function dial(relay: Relay, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({
+    host: "127.0.0.1",
+    port: relay.derpPort,
+    servername: hostname,
+    rejectUnauthorized: false,
+    ...options,
+  });
+  await once(socket, "secureConnect");
+  return socket;
+}
+
+/** Reads until at least `length` bytes have come. */
+async function read(socket: TLSSocket, length: number): Promise<Buffer> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    bytes = Buffer.concat([bytes, chunk as Buffer]);
+    if (bytes.length >= length) return bytes;
+  }
+  throw new Error(`the relay closed after ${bytes.length} of ${length} bytes`);
+}
+
+async function fingerprint(relay: Relay): Promise<string | undefined> {
+  const socket = await dial(relay);
+  socket.destroy();
+  return socket.getPeerX509Certificate()?.fingerprint256;
+}
+
+const invalid = (error: unknown): boolean =>
+  error instanceof KitError && error.code === "certificate-invalid";
+
+/** The answer's status line, headers and body to a request on a connection of its own. */
+async function ask(relay: Relay, request: string): Promise<string> {
+  const socket = await dial(relay);
+  socket.write(`${request}\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`);
+  return Buffer.concat(await socket.toArray()).toString("latin1");
+}
+
+const upgrade = (...more: readonly string[]): string =>
+  ["GET /derp HTTP/1.1", `Host: ${hostname}`, "Upgrade: DERP", "Connection: Upgrade", ...more, "\r\n"].join(
+    "\r\n",
+  );
+
+const clientInfo = (relay: Relay, key: PrivateKey): Buffer =>
+  encodeClientInfo(key, publicKeyOf(key), relay.publicKey, randomBytes(24), {
+    version: 2,
+    canAckPings: true,
+    isProber: false,
+    appName: "",
+  });
+
+test("13, 14. an upgrade gets the exact head, and ServerKey with the same key right behind it", async (t) => {
+  const relay = await relayFor(t);
+  const socket = await dial(relay);
+  socket.write(upgrade());
+  const bytes = await read(socket, 200);
+  const [head = "", rest = ""] = bytes.toString("latin1").split("\r\n\r\n");
+  assert.deepEqual(head.split("\r\n"), [
+    "HTTP/1.1 101 Switching Protocols",
+    "Upgrade: DERP",
+    "Connection: Upgrade",
+    "Derp-Version: 2",
+    `Derp-Public-Key: ${relay.publicKey.toString("hex")}`,
+  ]);
+  const serverKey = Buffer.from(rest, "latin1");
+  assert.equal(serverKey.toString("hex"), `010000002844455250f09f9491${relay.publicKey.toString("hex")}`);
+  socket.destroy();
+});
+
+test("15, 16. at fast start no HTTP byte comes, and what came with the request belongs to DERP", async (t) => {
+  const relay = await relayFor(t);
+  const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];
+  const receiver = await dial(relay);
+  receiver.write(Buffer.concat([Buffer.from(upgrade("Derp-Fast-Start: 1")), clientInfo(relay, bob)]));
+  const greeting = await read(receiver, 45 + 58);
+  assert.equal(greeting[0], FrameType.serverKey);
+  assert.equal(greeting[45], FrameType.serverInfo);
+  const sender = await dial(relay);
+  const packet = encodeSendPacket(publicKeyOf(bob), Buffer.from("same segment"));
+  sender.write(Buffer.concat([Buffer.from(upgrade("Derp-Fast-Start: 1")), clientInfo(relay, alice), packet]));
+  const received = await read(receiver, 5 + 32 + 12);
+  assert.equal(received[0], FrameType.recvPacket);
+  assert.deepEqual(received.subarray(5, 37), publicKeyOf(alice));
+  assert.equal(received.subarray(37).toString(), "same segment");
+  for (const socket of [sender, receiver]) socket.destroy();
+});
+
+test("10, 11, 12, 24, 26. plain requests are answered over TLS as derper does", async (t) => {
+  const relay = await relayFor(t);
+  assert.match(
+    await ask(relay, "GET /derp/probe HTTP/1.1"),
+    /^HTTP\/1\.1 200 OK\r\nAccess-Control-Allow-Origin: \*\r\nContent-Length: 0\r\n/,
+  );
+  assert.match(await ask(relay, "HEAD /derp/latency-check HTTP/1.1"), /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(
+    await ask(relay, "OPTIONS /derp/probe HTTP/1.1"),
+    /^HTTP\/1\.1 405 [^]*\r\n\r\nbogus probe method\n$/,
+  );
+  assert.match(
+    await ask(relay, "GET /derp HTTP/1.1"),
+    /^HTTP\/1\.1 426 [^]*\r\n\r\nDERP requires connection upgrade\n$/,
+  );
+  assert.match(
+    await ask(relay, "GET /generate_204 HTTP/1.1\r\nX-Tailscale-Challenge: ts_x"),
+    /\r\nX-Tailscale-Response: response ts_x\r\n/,
+  );
+  assert.match(
+    await ask(relay, "GET / HTTP/1.1"),
+    /\r\nContent-Type: text\/html; charset=utf-8\r\n[^]*<h1>DERP<\/h1>/,
+  );
+  const health = await ask(relay, "GET /healthz HTTP/1.1");
+  assert.deepEqual(JSON.parse(health.split("\r\n\r\n")[1] ?? ""), {
+    ok: true,
+    version: "0.0.0",
+    bundle: null,
+    state: "serving",
+  });
+  for (const answer of [health]) assert.doesNotMatch(answer, /^server:/im);
+});
+
+test("12. an upgrade to something else, or on another path, is answered as a plain request", async (t) => {
+  const relay = await relayFor(t);
+  const asked = async (path: string, value: string): Promise<string> => {
+    const socket = await dial(relay);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: ${value}\r\nConnection: Upgrade\r\n\r\n`);
+    const bytes = await read(socket, 12);
+    socket.destroy();
+    return bytes.toString("latin1", 9, 12);
+  };
+  assert.equal(await asked("/derp", "foo"), "426");
+  assert.equal(await asked("/", "h2c"), "200");
+  assert.equal(await asked("/derp/probe", "DERP"), "200");
+});
+
+test("31. CONNECT is refused with 403", async (t) => {
+  const relay = await relayFor(t);
+  assert.match(
+    await ask(relay, "CONNECT a.example:443 HTTP/1.1"),
+    /^HTTP\/1\.1 403 [^]*\r\n\r\nCONNECT not enabled\n$/,
+  );
+});
+
+test("34, 35. the last certificate of each handshake carries the relay's key, and the chain does not grow", async (t) => {
+  const relay = await relayFor(t);
+  for (let handshake = 0; handshake < 3; handshake++) {
+    // In TLS 1.2 the certificates go in clear, so that a client sees what was really sent.
+    const certificates = await sentCertificates(relay);
+    assert.equal(certificates.length, 2);
+    assert.equal(parseMetaCertificate(certificates[0] as Buffer), undefined);
+    const meta = parseMetaCertificate(certificates[1] as Buffer);
+    assert.deepEqual(meta?.relayKey, relay.publicKey);
+    assert.equal(meta.version, 2);
+  }
+});
+
+test("36. TLS 1.1 is refused, 1.2 and 1.3 are not; no ALPN is fine and h2,http/1.1 gives http/1.1", async (t) => {
+  const relay = await relayFor(t);
+  await assert.rejects(dial(relay, { minVersion: "TLSv1.1", maxVersion: "TLSv1.1" }));
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    const socket = await dial(relay, { minVersion: version, maxVersion: version });
+    assert.equal(socket.getProtocol(), version);
+    assert.equal(socket.alpnProtocol, false);
+    socket.destroy();
+  }
+  const browser = await dial(relay, { ALPNProtocols: ["h2", "http/1.1"] });
+  assert.equal(browser.alpnProtocol, "http/1.1");
+  browser.destroy();
+});
+
+test("39. a client that asks for another name, or for none, is refused", async (t) => {
+  const relay = await relayFor(t);
+  await assert.rejects(dial(relay, { servername: "other.example" }));
+  const nameless = connect({
+    host: "127.0.0.1",
+    port: relay.derpPort,
+    servername: "",
+    rejectUnauthorized: false,
+  });
+  nameless.on("error", () => {});
+  await once(nameless, "close");
+  assert.equal(nameless.bytesRead > 10_000, false);
+});
+
+test("37. a relay whose host name is an IP address serves clients without SNI", async (t) => {
+  const relay = await relayFor(t, { hostname: "127.0.0.1", certMode: "manual" });
+  const socket = await dial(relay, { servername: "" });
+  assert.equal(socket.getPeerX509Certificate()?.subjectAltName, "IP Address:127.0.0.1");
+  socket.destroy();
+});
+
+test("9, 38. the key and the certificate are made once, with the rights of secrets, and kept", async (t) => {
+  const relay = await relayFor(t);
+  const keyFile = join(relay.folder, "derper.key");
+  assert.match(await readFile(keyFile, "utf8"), /^\{\n\t"PrivateKey": "privkey:[0-9a-f]{64}"\n\}/);
+  assert.equal((await stat(keyFile)).mode & 0o777, 0o600);
+  assert.equal((await stat(join(relay.folder, "certs", `${hostname}.key`))).mode & 0o777, 0o600);
+  const before = await fingerprint(relay);
+  await relay[Symbol.asyncDispose]();
+  const config = v.parse(relayConfigSchema, {
+    listen: "127.0.0.1:0",
+    hostname,
+    certMode: "pinned",
+    stun: false,
+  });
+  await using again = await startRelay(config, {
+    stateDirectory: relay.folder,
+    version: "",
+    bundle: null,
+    log: () => {},
+  });
+  assert.equal(await fingerprint(again), before);
+  assert.deepEqual(again.publicKey, relay.publicKey);
+});
+
+test("a certificate that is missing, of another name or of another key ends the start with a clear error", async (t) => {
+  const donor = await relayFor(t);
+  const start = async (
+    certMode: "manual" | "pinned",
+    name: string,
+    prepare: (certs: string) => Promise<void>,
+  ) => {
+    const folder = await temporaryFolder(t);
+    await cp(join(donor.folder, "certs"), join(folder, "certs"), { recursive: true });
+    await prepare(join(folder, "certs"));
+    const config = v.parse(relayConfigSchema, {
+      listen: "127.0.0.1:0",
+      hostname: name,
+      certMode,
+      stun: false,
+    });
+    await startRelay(config, { stateDirectory: folder, version: "", bundle: null, log: () => {} });
+  };
+  await assert.rejects(
+    start("manual", "other.example", async () => {}),
+    invalid,
+  );
+  await assert.rejects(
+    start("pinned", hostname, (certs) => rm(join(certs, `${hostname}.key`))),
+    invalid,
+  );
+  const renamed = async (certs: string): Promise<void> => {
+    await rename(join(certs, `${hostname}.crt`), join(certs, "other.example.crt"));
+    await rename(join(certs, `${hostname}.key`), join(certs, "other.example.key"));
+  };
+  await assert.rejects(start("pinned", "other.example", renamed), invalid);
+});
+
+test("a port that is taken is named, and nothing stays open", async (t) => {
+  const relay = await relayFor(t);
+  await assert.rejects(
+    relayFor(t, {
+      listen: `127.0.0.1:${relay.derpPort}`,
+      stun: true,
+      stunPort: 20_000 + (relay.derpPort % 10_000),
+    }),
+    (error) =>
+      error instanceof KitError &&
+      error.code === "port-in-use" &&
+      error.message.includes(`${relay.derpPort}`),
+  );
+});
+
+test("random bytes instead of HTTP, and a client that leaves in the middle, hurt nobody", async (t) => {
+  const relay = await relayFor(t);
+  for (let i = 0; i < 20; i++) {
+    const socket = await dial(relay);
+    socket.on("error", () => {});
+    socket.write(i % 2 === 0 ? randomBytes(200) : upgrade().slice(0, 20 + i));
+    socket.destroy();
+  }
+  assert.match(await ask(relay, "GET /derp/probe HTTP/1.1"), /^HTTP\/1\.1 200 /);
+});
+
+test("stopping ends every connection", async (t) => {
+  const relay = await relayFor(t);
+  const idle = await dial(relay);
+  const client = await dial(relay);
+  client.write(upgrade());
+  await read(client, 100);
+  const ends = Promise.all(
+    [idle, client].map((socket) => once(socket.on("error", () => {}).resume(), "close")),
+  );
+  await relay[Symbol.asyncDispose]();
+  await ends;
+  assert.equal(relay.core.size, 0);
+});
+
+/** The certificates in a TLS 1.2 handshake, in the order sent, read from the bytes on the wire. */
+async function sentCertificates(relay: Relay): Promise<Buffer[]> {
+  const tcp = connectTcp(relay.derpPort, "127.0.0.1");
+  const seen: Buffer[] = [];
+  const tap = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => void tcp.write(chunk, () => done()),
+  });
+  tcp.on("data", (chunk: Buffer) => {
+    seen.push(chunk);
+    tap.push(chunk);
+  });
+  const socket = connect({
+    socket: tap,
+    servername: hostname,
+    rejectUnauthorized: false,
+    maxVersion: "TLSv1.2",
+  });
+  await once(socket, "secureConnect");
+  tcp.destroy();
+  return certificatesIn(handshakeBytes(Buffer.concat(seen)));
+}
+
+/** The handshake messages, without the records around them (RFC 5246, 6.2.1). */
+function handshakeBytes(stream: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at + 5 <= stream.length && stream[at] === 22; at += 5 + stream.readUInt16BE(at + 3)) {
+    pieces.push(stream.subarray(at + 5, at + 5 + stream.readUInt16BE(at + 3)));
+  }
+  return Buffer.concat(pieces);
+}
+
+/** The entries of the Certificate message (RFC 5246, 7.4.2). */
+function certificatesIn(messages: Buffer): Buffer[] {
+  for (let at = 0; at + 4 <= messages.length; at += 4 + messages.readUIntBE(at + 1, 3)) {
+    if (messages[at] !== 11) continue;
+    const list = messages.subarray(at + 7, at + 4 + messages.readUIntBE(at + 1, 3));
+    const certificates: Buffer[] = [];
+    for (let entry = 0; entry < list.length; entry += 3 + list.readUIntBE(entry, 3)) {
+      certificates.push(list.subarray(entry + 3, entry + 3 + list.readUIntBE(entry, 3)));
+    }
+    return certificates;
+  }
+  return [];
+}

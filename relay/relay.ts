@@ -1,0 +1,103 @@
+/** Puts a relay together: everything is acquired before anything listens, and stopped in reverse. */
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import { loadCertificate } from "./config/certificate-files.ts";
+import { parseDuration } from "./config/duration.ts";
+import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
+import { parseListenAddress } from "./config/listen-address.ts";
+import type { RelayConfig } from "./config/schema.ts";
+import { RelayCore } from "./core/core.ts";
+import type { NodeKey } from "./crypto/keys.ts";
+import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
+import type { Health } from "./net/http-answers.ts";
+import { createStunCounters, startStunServer, type StunServer } from "./stun/server.ts";
+
+export interface RelayDependencies {
+  /** Folder that relative paths of the config start from. */
+  readonly stateDirectory: string;
+  readonly version: string;
+  /** SHA-256 of the running bundle; null when the sources run as they are. */
+  readonly bundle: string | null;
+  readonly log: (line: string) => void;
+}
+
+export interface Relay extends AsyncDisposable {
+  readonly publicKey: NodeKey;
+  readonly derpPort: number;
+  /** Undefined if STUN is off. */
+  readonly stunPort: number | undefined;
+  readonly core: RelayCore;
+}
+
+/** How often sessions are looked over for what time has made due. */
+const tickMs = 250;
+
+/**
+ * Starts a relay.
+ *
+ * @throws KitError for a key, certificate or port that cannot be had; nothing is left open then
+ */
+export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
+  const { stateDirectory, version, bundle, log } = dependencies;
+  const listen = parseListenAddress(config.listen);
+  if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
+  const privateKey = await loadOrCreateKeyFile(resolve(stateDirectory, config.keyFile));
+  const certificate = await loadCertificate(config, resolve(stateDirectory, config.certDir), new Date());
+
+  const flush = (): void => core.flush(now());
+  const core = new RelayCore({
+    privateKey,
+    limits: {
+      writeMs: milliseconds(config.tcpWriteTimeout),
+      silentMs: milliseconds(config.tcpUserTimeout),
+    },
+    random: randomBytes,
+    requestFlush: () => setImmediate(flush),
+  });
+  let state: Health["state"] = "serving";
+  await using acquired = new AsyncDisposableStack();
+  let stun: StunServer | undefined;
+  if (config.stun) {
+    stun = acquired.use(
+      await startStunServer({
+        host: listen.host,
+        port: config.stunPort,
+        counters: createStunCounters(),
+        log,
+      }),
+    );
+  }
+  const derp: DerpServer = acquired.use(
+    await startDerpServer({
+      core,
+      listen,
+      hostname: config.hostname,
+      certificate,
+      answers: { home: config.home, health: () => ({ ok: state === "serving", version, bundle, state }) },
+      keepaliveMs: milliseconds(config.tcpKeepaliveTime),
+      now,
+    }),
+  );
+  const ticking = setInterval(() => core.tick(now()), tickMs);
+  acquired.defer(() => clearInterval(ticking));
+  acquired.defer(() => {
+    state = "stopping";
+  });
+  const running = acquired.move();
+  return {
+    publicKey: core.publicKey,
+    derpPort: derp.address.port,
+    stunPort: stun?.address.port,
+    core,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Milliseconds on a clock that never goes back. */
+function now(): number {
+  return performance.now();
+}
+
+function milliseconds(duration: string): number {
+  return parseDuration(duration) ?? 0;
+}
