@@ -61,7 +61,7 @@ export const errorTable = {
     fix: "See the failed checks' details.",
   },
   "derpmap-invalid": {
-    exit: 1,
+    exit: 2,
     summary: "The derpMap cannot be used.",
     fix: "Give a JSON file that holds a derpMap, or an object with a member derpMap.",
   },

@@ -1,10 +1,10 @@
 /** The certificate files of a relay: derper's names and layout (`-certdir`), checked before they are used. */
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { RelayConfig } from "./schema.ts";
-import { createSelfSigned } from "../crypto/self-signed.ts";
+import { createSelfSigned, pinnedValidity } from "../crypto/self-signed.ts";
 import { KitError } from "../errors.ts";
 
 /** A certificate chain and its key, as TLS wants them. */
@@ -15,15 +15,13 @@ export interface CertificatePair {
   readonly key: string;
 }
 
-const dayMs = 86_400_000;
-/** Nobody renews a pinned certificate: clients trust its digest alone, and a new one would be a new pin. */
-const pinnedDays = 3_650;
+export interface CertificatePaths {
+  readonly crt: string;
+  readonly key: string;
+}
 
 /** The files of a host name in a certificate folder. derper removes every character outside `A-Z a-z 0-9 - .`. */
-export function certificatePaths(
-  folder: string,
-  hostname: string,
-): { readonly crt: string; readonly key: string } {
+export function certificatePaths(folder: string, hostname: string): CertificatePaths {
   const name = hostname.replaceAll(/[^A-Za-z0-9.-]/g, "");
   return { crt: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
 }
@@ -49,14 +47,31 @@ export async function loadCertificate(
     const missing = chain === undefined ? paths.crt : paths.key;
     throw new KitError("certificate-invalid", { where: missing, message: "The file is not there." });
   }
-  checkPair(paths.crt, hostname, chain, key, now);
-  return { chain, key };
+  const fault = findPairFault({ chain, key }, hostname, now);
+  if (fault === undefined) return { chain, key };
+  throw new KitError("certificate-invalid", { where: paths.crt, message: `The certificate ${fault}.` });
+}
+
+/** What keeps a relay from serving a certificate for a host name, as a clause; undefined if nothing does. */
+export function findPairFault(
+  { chain, key }: CertificatePair,
+  hostname: string,
+  now: Date,
+): string | undefined {
+  const leaf = attempt(() => new X509Certificate(chain));
+  const privateKey = attempt(() => createPrivateKey(key));
+  if (leaf === undefined) return "cannot be read";
+  if (privateKey === undefined || !leaf.checkPrivateKey(privateKey)) return "does not fit its key";
+  const named =
+    isIP(hostname) === 0 ? leaf.checkHost(hostname, { subject: "never" }) : leaf.checkIP(hostname);
+  if (named === undefined) return `is not for ${hostname}: it names ${leaf.subjectAltName ?? "nothing"}`;
+  if (leaf.validFromDate > now) return `is not valid yet: it begins at ${leaf.validFromDate.toISOString()}`;
+  if (leaf.validToDate < now) return `is not valid any more: it ended at ${leaf.validToDate.toISOString()}`;
+  return undefined;
 }
 
 async function makePair(folder: string, hostname: string, now: Date): Promise<CertificatePair> {
-  const notBefore = new Date(now.getTime() - dayMs); // For clients whose clock is behind.
-  const notAfter = new Date(now.getTime() + pinnedDays * dayMs);
-  const { certificatePem, keyPem } = createSelfSigned({ hostName: hostname, notBefore, notAfter });
+  const { certificatePem, keyPem } = createSelfSigned({ hostName: hostname, ...pinnedValidity(now) });
   const paths = certificatePaths(folder, hostname);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -70,20 +85,6 @@ async function makePair(folder: string, hostname: string, now: Date): Promise<Ce
     });
   }
   return { chain: certificatePem, key: keyPem };
-}
-
-function checkPair(where: string, hostname: string, chain: string, keyPem: string, now: Date): void {
-  const fail = (message: string): never => {
-    throw new KitError("certificate-invalid", { where, message });
-  };
-  const leaf = attempt(() => new X509Certificate(chain)) ?? fail("The certificate cannot be read as PEM.");
-  const key: KeyObject = attempt(() => createPrivateKey(keyPem)) ?? fail("Its key cannot be read as PEM.");
-  if (!leaf.checkPrivateKey(key)) fail("Its key belongs to another certificate.");
-  const names =
-    isIP(hostname) === 0 ? leaf.checkHost(hostname, { subject: "never" }) : leaf.checkIP(hostname);
-  if (names === undefined)
-    fail(`The certificate is not valid for ${hostname}: it names ${leaf.subjectAltName ?? "nothing"}.`);
-  if (now > leaf.validToDate) fail(`The certificate ended on ${leaf.validToDate.toISOString()}.`);
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseKeyFile, renderKeyFile } from "../crypto/key-file.ts";
-import { type PrivateKey, privateKeyFromSeed } from "../crypto/keys.ts";
+import { generatePrivateKey, type PrivateKey } from "../crypto/keys.ts";
 import { KitError } from "../errors.ts";
 
 /**
@@ -18,7 +18,7 @@ export async function loadOrCreateKeyFile(path: string): Promise<PrivateKey> {
   try {
     const existing = await readExisting(path);
     if (existing !== undefined) return parseKeyFile(existing, path);
-    await create(path, renderKeyFile(privateKeyFromSeed(randomBytes(32))));
+    await create(path, renderKeyFile(generatePrivateKey()));
     return parseKeyFile(await readFile(path, "utf8"), path);
   } catch (cause) {
     if (cause instanceof KitError) throw cause;

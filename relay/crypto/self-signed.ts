@@ -54,6 +54,20 @@ export function createSelfSigned({ hostName, notBefore, notAfter, ...given }: Se
   };
 }
 
+const dayMs = 86_400_000;
+const pinnedDays = 3_652;
+
+/**
+ * When a pinned certificate is valid: ten years, as a new one would be a new pin, and from a day ago on, for clients
+ * whose clock is behind.
+ */
+export function pinnedValidity(now: Date): Pick<SelfSignedOptions, "notBefore" | "notAfter"> {
+  return {
+    notBefore: new Date(now.getTime() - dayMs),
+    notAfter: new Date(now.getTime() + pinnedDays * dayMs),
+  };
+}
+
 /** The CertName that pins a certificate: the SHA-256 of its whole DER. */
 export function certificatePin(certificate: Uint8Array): string {
   return `sha256-raw:${createHash("sha256").update(certificate).digest("hex")}`;

@@ -1,7 +1,7 @@
 /** The relay's HTTPS listener: plain requests get their answer, upgrades become DERP sessions. */
 import { once } from "node:events";
 import { createServer, type Server } from "node:https";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type TLSSocket } from "node:tls";
@@ -9,7 +9,13 @@ import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { KitError } from "../errors.ts";
-import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
+import {
+  answer,
+  type AnswerContext,
+  type PlainAnswer,
+  plainError,
+  type PlainRequest,
+} from "./http-answers.ts";
 import { attachSession } from "./socket-transport.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
@@ -104,11 +110,12 @@ function handleUpgrade(
   options: DerpServerOptions,
 ): void {
   const upgrade = parseUpgrade(request.url ?? "", request.headers);
+  const { core, answers, keepaliveMs, now } = options;
   if (upgrade === undefined) {
-    socket.destroy();
+    // Where `shouldUpgradeCallback` is not known (Bun), requests for other upgrades come here as well.
+    socket.end(renderAnswer(answer(plainRequest(request), answers)));
     return;
   }
-  const { core, keepaliveMs, now } = options;
   const connection = socket as TLSSocket;
   connection.setNoDelay(true);
   connection.setTimeout(0);
@@ -118,13 +125,16 @@ function handleUpgrade(
 }
 
 function handleRequest(request: IncomingMessage, response: ServerResponse, context: AnswerContext): void {
-  const challenge = request.headers["x-tailscale-challenge"];
-  const plain = { method: request.method ?? "GET", target: request.url ?? "/", challenge: single(challenge) };
-  const { status, headers, body } = answer(plain, context);
+  const { status, headers, body } = answer(plainRequest(request), context);
   const length = status === 204 ? {} : { "Content-Length": Buffer.byteLength(body) };
   response.writeHead(status, { ...headers, ...length });
   response.end(body);
   request.resume();
+}
+
+function plainRequest({ method = "GET", url = "/", headers }: IncomingMessage): PlainRequest {
+  const challenge = headers["x-tailscale-challenge"];
+  return { method, target: url, challenge: Array.isArray(challenge) ? challenge[0] : challenge };
 }
 
 /** HTTP CONNECT is for derper's experimental ACE, which is off there by default. */
@@ -132,6 +142,7 @@ function refuseConnect(socket: Duplex): void {
   socket.end(renderAnswer(plainError(403, "CONNECT not enabled")));
 }
 
+/** An answer on a socket that Node has handed over and writes no response on. It is the last one. */
 function renderAnswer({ status, headers, body }: PlainAnswer): string {
   const lines = Object.entries({
     ...headers,
@@ -139,7 +150,7 @@ function renderAnswer({ status, headers, body }: PlainAnswer): string {
     Connection: "close",
   });
   return [
-    `HTTP/1.1 ${status} Forbidden`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     ...lines.map(([name, value]) => `${name}: ${value}`),
     "",
     body,
@@ -159,8 +170,4 @@ async function listen(server: Server, { host, port }: ListenAddress): Promise<vo
       cause,
     });
   }
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
 }

@@ -37,7 +37,8 @@ export interface Command {
   readonly positionals?: boolean;
   /** Arguments go to the program unread (for commands that hand them on). */
   readonly raw?: boolean;
-  run(context: CommandContext): Promise<ExitStatus>;
+  /** @returns the exit status: an `ExitStatus`, or that of the program that a raw command runs */
+  run(context: CommandContext): Promise<number>;
 }
 
 /** Flags that every command has. */

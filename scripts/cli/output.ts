@@ -1,5 +1,6 @@
 /** Where a command's words go: results to standard output, progress and errors to standard error. */
 import process from "node:process";
+import { stripVTControlCharacters } from "node:util";
 import yoctoSpinner from "yocto-spinner";
 import * as colors from "yoctocolors";
 
@@ -27,13 +28,18 @@ export interface Output {
 export function processOutput(json: boolean): Output {
   return {
     json,
-    line: (text = "") => (json ? process.stderr : process.stdout).write(`${text}\n`),
+    line: (text = "") => writeLine(json ? process.stderr : process.stdout, text),
     document: (value) => {
       if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
     },
     note: (text) => process.stderr.write(`${text}\n`),
     step: process.stderr.isTTY ? spinnerStep : plainStep,
   };
+}
+
+/** Colours are for terminals; yoctocolors asks the environment only, and not where the text goes. */
+function writeLine(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(`${stream.isTTY ? text : stripVTControlCharacters(text)}\n`);
 }
 
 function spinnerStep(text: string): Step {

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as v from "valibot";
+import { relayConfigSchema } from "../../relay/config/schema.ts";
+import { buildRelayConfig } from "./relay-config.ts";
+
+test("a relay on a machine of its own needs its name and nothing else", () => {
+  const config = buildRelayConfig({ hostName: "901a.example.com", listen: ":443", stunPort: 3478 });
+  assert.equal(JSON.stringify(config), '{"certMode":"pinned","hostname":"901a.example.com"}');
+});
+
+test("what differs from the relay's defaults is written, keys sorted, and the relay takes it", () => {
+  const config = buildRelayConfig({ hostName: "a.example", listen: "127.0.0.1:20001", stunPort: 20002 });
+  assert.equal(
+    JSON.stringify(config),
+    '{"certMode":"pinned","hostname":"a.example","listen":"127.0.0.1:20001","stunPort":20002}',
+  );
+  const { listen, stunPort, certDir } = v.parse(relayConfigSchema, config);
+  assert.deepEqual(
+    { listen, stunPort, certDir },
+    { listen: "127.0.0.1:20001", stunPort: 20002, certDir: "certs" },
+  );
+});

@@ -1,0 +1,149 @@
+/**
+ * The cloud that needs none: this machine. Nodes are relays on 127.0.0.1 with ports of their own, and clients pin their
+ * self-signed certificates.
+ *
+ * The adapter describes and starts nothing: `npm start` does. Ports, certificates and pins are chosen once and kept, so
+ * that preview, up, plan and start see the same fleet.
+ */
+import { randomInt, X509Certificate } from "node:crypto";
+import { join } from "node:path";
+import { KitError } from "../../relay/errors.ts";
+import {
+  type CertificatePaths,
+  certificatePaths,
+  findPairFault,
+} from "../../relay/config/certificate-files.ts";
+import { certificatePin, createSelfSigned, pinnedValidity } from "../../relay/crypto/self-signed.ts";
+import type { CloudContext, NodeDescription, OpenCloud } from "./cloud.ts";
+import { chooseFreePort } from "./free-port.ts";
+import {
+  isErrno,
+  type KeptNode,
+  type KeptNodes,
+  nodeStateFolder,
+  readIfThere,
+  readKept,
+  readKeptOfOthers,
+  withLock,
+  writeKept,
+  writeWhole,
+} from "./local-files.ts";
+
+/**
+ * Opens this machine as a cloud.
+ *
+ * @throws KitError `file-unreadable` if a kept file is damaged or cannot be written
+ */
+export const openLocalCloud = (async (nodes, context) => {
+  const kept = await keepNodes(nodes, context);
+  context.log.info(`local nodes are described, not started: npm start -- --stack ${context.stack}`);
+  return {
+    createMachine: (node: string) => {
+      const facts = kept.get(node);
+      if (facts === undefined) throw new Error(`the local cloud was not opened for node ${node}`);
+      const { certName, derpPort, stunPort } = facts;
+      return {
+        certName,
+        derpPort,
+        stunPort,
+        ipv4: "127.0.0.1",
+        ipv6: "none",
+        listen: `127.0.0.1:${derpPort}`,
+      };
+    },
+  };
+}) satisfies OpenCloud;
+
+async function keepNodes(nodes: readonly NodeDescription[], context: CloudContext): Promise<KeptNodes> {
+  const { root, stack } = context;
+  try {
+    return await withLock(root, async () => {
+      const kept = await readKept(root, stack);
+      const others = await readKeptOfOthers(root, stack);
+      const derpPortOf = keepPorts("derpPort", nodes, kept, others);
+      const stunPortOf = keepPorts("stunPort", nodes, kept, others);
+      const settled = new Map(kept);
+      for (const node of nodes) {
+        settled.set(node.name, {
+          certName: await keepCertificate(node, kept.get(node.name), context),
+          derpPort: await derpPortOf(node),
+          hostName: node.hostName,
+          stunPort: await stunPortOf(node),
+        });
+      }
+      await writeKept(root, stack, settled);
+      return settled;
+    });
+  } catch (cause) {
+    if (!isErrno(cause)) throw cause;
+    throw new KitError("file-unreadable", {
+      message: "The files of a local stack cannot be read or written.",
+      where: cause.path ?? root,
+      cause,
+    });
+  }
+}
+
+/** Gives each node its port: the configured one, else the one it has had, else a free one that nobody else has had. */
+function keepPorts(
+  key: "derpPort" | "stunPort",
+  nodes: readonly NodeDescription[],
+  kept: KeptNodes,
+  others: readonly KeptNode[],
+): (node: NodeDescription) => Promise<number> {
+  const configured = new Set(nodes.flatMap((node) => node[key] ?? []));
+  const taken = new Set([...configured, ...[...kept.values(), ...others].map((node) => node[key])]);
+  return async (node) => {
+    const before = kept.get(node.name)?.[key];
+    const keepable = before !== undefined && !configured.has(before) ? before : undefined;
+    const port =
+      node[key] ?? keepable ?? (await chooseFreePort(key === "derpPort" ? "tcp" : "udp", taken, randomInt));
+    taken.add(port);
+    return port;
+  };
+}
+
+/**
+ * Sees to it that a node has a certificate that clients will accept, and returns its pin.
+ *
+ * A new pin cuts clients off until they have the new derpMap, so it is made only where the old one is of no use, and
+ * never silently.
+ */
+async function keepCertificate(
+  { name, hostName }: NodeDescription,
+  kept: KeptNode | undefined,
+  { root, stack, now, log }: CloudContext,
+): Promise<string> {
+  const paths = certificatePaths(join(nodeStateFolder(root, stack, name), "certs"), hostName);
+  const found = await inspectCertificate(paths, hostName, now, kept);
+  if ("pin" in found) return found.pin;
+  const made = createSelfSigned({ hostName, ...pinnedValidity(now) });
+  await writeWhole(paths.key, made.keyPem, 0o600);
+  await writeWhole(paths.crt, made.certificatePem, 0o644);
+  if (kept !== undefined) {
+    log.warn(
+      `node ${name} has a new certificate and pin, and clients need the new derpMap: the old one ${found.flaw}`,
+    );
+  }
+  return made.pin;
+}
+
+const day = 24 * 60 * 60 * 1000;
+
+/** Looks at a node's certificate files: their pin if they serve, what is wrong with them if they do not. */
+async function inspectCertificate(
+  paths: CertificatePaths,
+  hostName: string,
+  now: Date,
+  kept: KeptNode | undefined,
+): Promise<{ pin: string } | { flaw: string }> {
+  if (kept !== undefined && kept.hostName !== hostName) return { flaw: `was for ${kept.hostName}` };
+  const [chain, key] = await Promise.all([readIfThere(paths.crt), readIfThere(paths.key)]);
+  if (chain === undefined || key === undefined) return { flaw: "is missing" };
+  const flaw = findPairFault({ chain, key }, hostName, now);
+  if (flaw !== undefined) return { flaw };
+  const certificate = new X509Certificate(chain);
+  if (certificate.validToDate.getTime() < now.getTime() + 30 * day) return { flaw: "is about to expire" };
+  const pin = certificatePin(certificate.raw);
+  return kept === undefined || kept.certName === pin ? { pin } : { flaw: "is not the one that was pinned" };
+}

@@ -1,0 +1,22 @@
+/** What counts as a name, in one place: pure tests on text. */
+
+/** True for one label of a host name in lower case (RFC 1123, section 2.1): 1-63 of a-z, 0-9 and inner hyphens. */
+export function isDnsLabel(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+/**
+ * True for a host name in lower case without a final dot: labels, 253 characters at most (RFC 1035, section 2.3.4).
+ *
+ * The last label needs a letter: a name that ends in a number is read as an IPv4 address by many programs.
+ */
+export function isDnsName(text: string): boolean {
+  if (text.length > 253) return false;
+  const labels = text.split(".");
+  return labels.every(isDnsLabel) && /[a-z]/.test(labels.at(-1) ?? "");
+}
+
+/** True for text that a terminal and a JSON document show as it is: not empty, no control or line-breaking character. */
+export function isHumanText(text: string): boolean {
+  return text.length <= 100 && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u.test(text) && text.trim() === text;
+}

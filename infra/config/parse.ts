@@ -1,0 +1,80 @@
+/** Reads the stack's configuration and reports every mistake in it at once. */
+import * as v from "valibot";
+import { KitError, type Problem } from "../../relay/errors.ts";
+import { findCollisions } from "./collisions.ts";
+import { buildFleetConfig, type FleetConfig } from "./fleet.ts";
+import { childPath, namespace, pathsTo } from "./path.ts";
+import { fleetSchema } from "./schema.ts";
+import { findSecrets, findStrangers, secretMessage, shapeOf } from "./structure.ts";
+
+/** A stack's configuration as Pulumi hands it to a program. */
+export interface ConfigSource {
+  /** Whose configuration it is, for messages: a file or a stack. */
+  readonly where: string;
+  /** Key with namespace to value; a list or mapping is JSON text. Keys of other namespaces are passed over. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Keys whose value is, or holds, a secret. */
+  readonly secretKeys: ReadonlySet<string>;
+}
+
+/**
+ * Reads the keys below `derpkit:`.
+ *
+ * @throws KitError `config-invalid` with every problem, each with its path
+ */
+export function parseFleetConfig(source: ConfigSource): FleetConfig {
+  const { values, secrets } = decodeValues(source);
+  const claims = [...secrets, ...findSecrets(values), ...findStrangers(fleetSchema, values)];
+  const result = v.safeParse(fleetSchema, values);
+  const problems = [...claims, ...renderIssues(result.issues ?? [], claims), ...findCollisions(values)];
+  if (result.success && problems.length === 0) return buildFleetConfig(result.output);
+  throw new KitError("config-invalid", {
+    message: `The configuration has ${problems.length === 1 ? "a mistake" : `${problems.length} mistakes`}.`,
+    where: source.where,
+    problems: problems.sort((a, b) => naturalOrder.compare(a.path, b.path)),
+  });
+}
+
+/** So that `regions[2]` comes before `regions[10]`. */
+const naturalOrder = new Intl.Collator("en", { numeric: true });
+
+/** Decodes the values of our keys. A secret is not even looked at, so that no message can show it. */
+function decodeValues({ values, secretKeys }: ConfigSource): { values: object; secrets: Problem[] } {
+  const decoded: [name: string, value: unknown][] = [];
+  const secrets: Problem[] = [];
+  for (const [key, text] of Object.entries(values)) {
+    if (!key.startsWith(namespace)) continue;
+    const name = key.slice(namespace.length);
+    if (secretKeys.has(key)) secrets.push({ path: childPath(undefined, name), message: secretMessage });
+    else decoded.push([name, jsonKeys.has(name) ? decodeJson(text) : text]);
+  }
+  return { values: Object.fromEntries(decoded), secrets };
+}
+
+/** Keys whose values are lists or mappings. */
+const jsonKeys = new Set(
+  Object.entries(fleetSchema.entries)
+    .filter(([, schema]) => "item" in shapeOf(schema) || "entries" in shapeOf(schema))
+    .map(([key]) => key),
+);
+
+/** What is not JSON stays text, and the schema says what belongs there. */
+function decodeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Turns the schema's findings into problems, without those about values that a claim has dealt with. */
+function renderIssues(issues: readonly v.BaseIssue<unknown>[], claims: readonly Problem[]): Problem[] {
+  const claimed = new Set(claims.map(({ path }) => path));
+  return issues
+    .map(({ path, message }) => ({
+      paths: pathsTo((path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)))),
+      message,
+    }))
+    .filter(({ paths }) => !paths.some((path) => claimed.has(path)))
+    .map(({ paths, message }) => ({ path: paths.at(-1) ?? namespace, message }));
+}

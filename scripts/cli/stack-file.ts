@@ -1,0 +1,146 @@
+/** Finds and reads the file that `--stack` means, as Pulumi's CLI does and without it. */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import process from "node:process";
+import { type Document, parseDocument, type YAMLError } from "yaml";
+import { KitError, type Problem } from "../../relay/errors.ts";
+
+export interface StackFile {
+  /** Names the stack's kept files: its name, with a suffix if the file lies elsewhere than in the project's root. */
+  readonly stack: string;
+  /** Absolute path. */
+  readonly file: string;
+  /** Folder of the project, where `.derpkit/` is. */
+  readonly root: string;
+  /** Top-level keys, with namespace, to values as Pulumi hands them to a program: text, JSON for a list or mapping. */
+  readonly config: ReadonlyMap<string, string>;
+  /** Keys whose value is a secret. It is not decrypted: `config` has a placeholder. */
+  readonly secretKeys: ReadonlySet<string>;
+}
+
+/**
+ * Finds and reads a stack file.
+ *
+ * @param stack a stack's name, for `Pulumi.<name>.yaml` in the project's root, or a path; undefined for `local`
+ * @param cwd folder that the project is looked for from, and that a path is relative to
+ * @throws KitError `stack-not-found`, `file-unreadable`, or `config-invalid` with line and column
+ */
+export async function resolveStack(stack = "local", cwd = process.cwd()): Promise<StackFile> {
+  const root = findRoot(cwd);
+  const file = /[/\\]|\.ya?ml$/.test(stack) ? resolve(cwd, stack) : join(root, `Pulumi.${stack}.yaml`);
+  const name = stackName(file);
+  const document = parseStack(await readStack(file, stack), file);
+  return {
+    stack: dirname(file) === root ? name : `${name}-${digest(dirname(file))}`,
+    file,
+    root,
+    ...readConfig(document, file),
+  };
+}
+
+/** The nearest folder upwards with a Pulumi.yaml; else the kit's own, if it is a checkout; else the given one. */
+function findRoot(cwd: string): string {
+  return nearestProject(cwd) ?? nearestProject(import.meta.dirname) ?? cwd;
+}
+
+function nearestProject(folder: string): string | undefined {
+  if (existsSync(join(folder, "Pulumi.yaml"))) return folder;
+  const parent = dirname(folder);
+  return parent === folder ? undefined : nearestProject(parent);
+}
+
+/** The name becomes part of paths, so it is held to Pulumi's rule for stack names. */
+function stackName(file: string): string {
+  const name = basename(file)
+    .replace(/\.ya?ml$/, "")
+    .replace(/^Pulumi\./, "");
+  if (/^[a-z0-9][\w.-]{0,99}$/i.test(name)) return name;
+  throw new KitError("stack-not-found", {
+    message:
+      "A stack's name begins with a letter or digit and goes on with letters, digits, '.', '_' and '-'.",
+    where: file,
+    fix: "Give --stack another name or file.",
+  });
+}
+
+async function readStack(file: string, stack: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    throw missing
+      ? new KitError("stack-not-found", {
+          message: `There is no stack file for --stack ${stack}.`,
+          where: file,
+        })
+      : new KitError("file-unreadable", { where: file, cause });
+  }
+}
+
+function parseStack(text: string, file: string): Document {
+  // Merge keys (<<) as the engine's parser has them; no warnings on standard error.
+  const document = parseDocument(text, { merge: true, logLevel: "error" });
+  if (document.errors.length === 0) return document;
+  throw new KitError("config-invalid", {
+    message: "The stack file is not valid YAML.",
+    where: file,
+    // A broken file can have an error in every character; the first few say what is wrong.
+    problems: document.errors.slice(0, 10).map((error) => renderYamlError(error, file)),
+  });
+}
+
+function renderYamlError({ message, linePos }: YAMLError, file: string): Problem {
+  const start = linePos?.[0];
+  const [sentence = message] = message.split(/ at line \d+|\n/);
+  return { path: `${basename(file)}:${start?.line ?? 1}:${start?.col ?? 1}`, message: sentence };
+}
+
+function readConfig(document: Document, file: string): Pick<StackFile, "config" | "secretKeys"> {
+  const { config: section = {} } = membersOf(toJavaScript(document, file), "the file", file);
+  const config = new Map<string, string>();
+  const secretKeys = new Set<string>();
+  for (const [written, value] of Object.entries(membersOf(section, "config", file))) {
+    // As in Pulumi, a key without a namespace is the project's own.
+    const key = written.includes(":") ? written : `derpkit:${written}`;
+    if (isSecret(value)) secretKeys.add(key);
+    config.set(key, isSecret(value) ? "[secret]" : renderValue(value));
+  }
+  return { config, secretKeys };
+}
+
+/** Resolves anchors. The YAML library limits how they multiply; JSON shows whether one contains itself. */
+function toJavaScript(document: Document, file: string): unknown {
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    JSON.stringify(value);
+    return value;
+  } catch (error) {
+    const message = error instanceof ReferenceError ? error.message : "An anchor contains itself";
+    throw new KitError("config-invalid", {
+      message: "The stack file's anchors cannot be resolved.",
+      where: file,
+      problems: [{ path: basename(file), message }],
+    });
+  }
+}
+
+function membersOf(value: unknown, what: string, where: string): Readonly<Record<string, unknown>> {
+  if (value === null || value === undefined) return {};
+  if (typeof value === "object" && !Array.isArray(value)) return { ...value };
+  throw new KitError("config-invalid", { message: `In a stack file, ${what} has to be a mapping.`, where });
+}
+
+function isSecret(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).join() === "secure";
+}
+
+function renderValue(value: unknown): string {
+  if (value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
+}
