@@ -1,0 +1,107 @@
+/** A verified TLS connection to a relay, for DERP or HTTP. */
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { finished } from "node:stream/promises";
+import * as tls from "node:tls";
+import { findIdentityFault, type RelayIdentity } from "./certificates.ts";
+import { describeError, dial, type Endpoint, type Tap, tapSocket } from "./dial.ts";
+import { orGiveUp, RelayFailure } from "./failure.ts";
+
+export interface TransportOptions {
+  readonly endpoint: Endpoint;
+  readonly identity: RelayIdentity;
+  /** From `createTrust`. */
+  readonly trust: tls.SecureContext;
+  /** Limits the set-up; the transport lives on. */
+  readonly signal: AbortSignal;
+  readonly tap?: Tap;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** Application bytes in both directions. */
+  readonly stream: Duplex;
+  /** `TLSv1.3` or `TLSv1.2`. */
+  readonly tlsVersion: string;
+  /** DER of every certificate that the relay sent, in its order: leaf, intermediates, meta certificate. */
+  readonly certificates: readonly Buffer[];
+}
+
+/** How long a relay may take to take leave. */
+const closeMs = 1_000;
+
+/**
+ * Collects the roots that clients trust: the system's, which SSL_CERT_FILE and SSL_CERT_DIR may move, or Node's own
+ * list where the system has none; and the given ones.
+ *
+ * @param extraRoots PEM texts
+ * @throws Error of OpenSSL if an extra root is no PEM certificate
+ */
+export function createTrust(extraRoots: readonly string[] = []): tls.SecureContext {
+  const system = tls.getCACertificates("system");
+  const roots = system.length > 0 ? system : tls.getCACertificates("bundled");
+  return tls.createSecureContext({ ca: [...roots, ...extraRoots], minVersion: "TLSv1.2" });
+}
+
+/**
+ * Connects and checks who answers. SNI is the host name unless that is an IP address; ALPN is not offered, as native
+ * clients offer none.
+ *
+ * @throws RelayFailure
+ */
+export async function openTransport(options: TransportOptions): Promise<Transport> {
+  const { endpoint, identity, trust, signal, tap } = options;
+  const socket = await dial(endpoint, signal);
+  const stream = tls.connect({
+    socket: tap === undefined ? socket : tapSocket(socket, tap),
+    secureContext: trust,
+    // Our own check comes before the first byte is written. It knows pins, which Node's does not.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ...(isIP(identity.hostName) === 0 ? { servername: identity.hostName } : {}),
+  });
+  // Every failure ends in a close, which is what users of the stream wait for.
+  stream.on("error", () => {});
+  try {
+    await orGiveUp(handshake(stream), signal, () => "the TLS handshake");
+    const certificates = listCertificates(stream);
+    const chainFault = stream.authorized ? undefined : String(stream.authorizationError);
+    const fault = findIdentityFault({ certificates, chainFault }, identity, new Date());
+    if (fault !== undefined) throw new RelayFailure(fault);
+    const tlsVersion = stream.getProtocol() ?? "";
+    return { stream, tlsVersion, certificates, [Symbol.asyncDispose]: () => closeStream(stream) };
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+/** Takes leave as TLS and TCP want it, and leaves anyway if the other side does not take part. */
+export async function closeStream(stream: Duplex): Promise<void> {
+  stream.end();
+  await finished(stream, { readable: false, signal: AbortSignal.timeout(closeMs) }).catch(() => {});
+  stream.destroy();
+}
+
+function handshake(stream: tls.TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.once("secureConnect", resolve);
+    stream.once("error", (error) =>
+      reject(new RelayFailure(`the TLS handshake failed: ${describeError(error)}`, { cause: error })),
+    );
+    stream.once("close", () =>
+      reject(new RelayFailure("the server closed the connection during the TLS handshake")),
+    );
+  });
+}
+
+/**
+ * Every certificate that the server sent. On a peer's certificate, `issuerCertificate` is the next one in the
+ * Certificate message, whoever issued it; that is how the meta certificate, which issued nothing, is seen.
+ */
+function listCertificates(stream: tls.TLSSocket): Buffer[] {
+  const list: Buffer[] = [];
+  for (let next = stream.getPeerX509Certificate(); next !== undefined; next = next.issuerCertificate) {
+    list.push(next.raw);
+  }
+  return list;
+}

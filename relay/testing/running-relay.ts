@@ -1,0 +1,48 @@
+/** The real relay on free ports of loopback, for tests of what talks to one. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import * as v from "valibot";
+import { type RelayConfigInput, relayConfigSchema } from "../config/schema.ts";
+import { certificatePin } from "../crypto/self-signed.ts";
+import { X509Certificate } from "node:crypto";
+import { type Relay, startRelay } from "../relay.ts";
+
+export interface RunningRelay {
+  readonly relay: Relay;
+  readonly hostName: string;
+  /** What the derpMap's CertName is. */
+  readonly pin: string;
+  readonly derpPort: number;
+  readonly stunPort: number;
+}
+
+const hostName = "relay.derpkit.internal";
+
+/** Starts a relay with a pinned certificate and STUN; it stops with the test. */
+export async function startTestRelay(
+  t: TestContext,
+  options: Partial<RelayConfigInput> = {},
+): Promise<RunningRelay> {
+  const folder = await mkdtemp(join(tmpdir(), "derpkit-client-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", ...options };
+  // Port 0 is for tests only; the schema keeps people from asking for it.
+  const config = { ...v.parse(relayConfigSchema, input), stunPort: 0 };
+  const relay = await startRelay(config, {
+    stateDirectory: folder,
+    version: "0.0.0",
+    bundle: null,
+    log: () => {},
+  });
+  t.after(() => relay[Symbol.asyncDispose]());
+  const certificate = await readFile(join(folder, "certs", `${hostName}.crt`));
+  return {
+    relay,
+    hostName,
+    pin: certificatePin(new X509Certificate(certificate).raw),
+    derpPort: relay.derpPort,
+    stunPort: relay.stunPort ?? 0,
+  };
+}

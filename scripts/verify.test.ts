@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { KitError } from "../relay/errors.ts";
+import { type RunningRelay, startTestRelay } from "../relay/testing/running-relay.ts";
+import { parseCommandLine } from "./cli/command.ts";
+import { command } from "./verify.ts";
+
+async function writeMap(
+  t: TestContext,
+  { hostName, pin, derpPort, stunPort }: RunningRelay,
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "derpkit-verify-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const node = {
+    Name: "901a",
+    RegionID: 901,
+    HostName: hostName,
+    CertName: pin,
+    IPv4: "127.0.0.1",
+    IPv6: "none",
+    DERPPort: derpPort,
+    STUNPort: stunPort,
+  };
+  const region = { RegionID: 901, RegionCode: "alfa", RegionName: "Alfa", Nodes: [node] };
+  const file = join(folder, "map.json");
+  await writeFile(file, JSON.stringify({ derpMap: { Regions: { 901: region } } }));
+  return file;
+}
+
+/** Runs the command as the dispatcher does. */
+async function verify(
+  t: TestContext,
+  ...args: readonly string[]
+): Promise<{ status: number; lines: string[]; notes: string[]; documents: unknown[] }> {
+  const [lines, notes, documents]: [string[], string[], unknown[]] = [[], [], []];
+  const step = { update: () => {}, done: () => {}, fail: () => {} };
+  const out = {
+    json: args.includes("--json"),
+    line: (text = "") => void lines.push(text),
+    document: (value: unknown) => void documents.push(value),
+    note: (text: string) => void notes.push(text),
+    step: () => step,
+  };
+  const status = await command.run({ ...parseCommandLine(command, args), out, signal: t.signal });
+  return { status, lines, notes, documents };
+}
+
+test("a map whose relays are right exits 0, with a table and a document", async (t) => {
+  const { status, lines, documents } = await verify(
+    t,
+    "--derpmap",
+    await writeMap(t, await startTestRelay(t)),
+  );
+  assert.equal(status, 0);
+  assert.match(lines.join("\n"), /alfa +901a +transport-secrecy +passed/);
+  const [document] = documents;
+  assert.partialDeepStrictEqual(document, { ok: true, nodes: [{ name: "901a", region: "alfa" }] });
+});
+
+test("a failed check exits 1", async (t) => {
+  const relay = { ...(await startTestRelay(t)), pin: `sha256-raw:${"0".repeat(64)}` };
+  const { status, documents } = await verify(t, "--derpmap", await writeMap(t, relay));
+  assert.equal(status, 1);
+  assert.partialDeepStrictEqual(documents[0], { ok: false });
+});
+
+test("a required family that cannot be tested exits 1 and is named", async (t) => {
+  const file = await writeMap(t, await startTestRelay(t));
+  const { status, notes } = await verify(t, "--derpmap", file, "--require", "ipv6");
+  assert.equal(status, 1);
+  assert.deepEqual(notes, ["901a could not be tested over ipv6, which is required"]);
+});
+
+test("what cannot be run ends with exit status 2 and says why", async (t) => {
+  const file = await writeMap(t, await startTestRelay(t));
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [[], "usage"],
+    [["--derpmap", file, "--stack", "local"], "usage"],
+    [["--derpmap", `${file}.away`], "file-unreadable"],
+    [["--derpmap", join(import.meta.dirname, "verify.ts")], "derpmap-invalid"],
+    [["--derpmap", file, "--node", "909z"], "usage"],
+    [["--derpmap", file, "--region", "zulu"], "usage"],
+    [["--derpmap", file, "--require", "ipv5"], "usage"],
+    [["--derpmap", file, "--timeout", "0"], "usage"],
+    [["--derpmap", file, "--timeout", "soon"], "usage"],
+    [["--derpmap", file, "--expect-bundle", "abc"], "usage"],
+    [["--derpmap", file, "--connect-to", "a:1"], "usage"],
+    [["--derpmap", file, "--control-stun", "a"], "usage"],
+    [["--derpmap", file, "--ca", file], "usage"],
+    [["--derpmap", file, "--ca", `${file}.away`], "file-unreadable"],
+  ];
+  for (const [args, code] of cases) {
+    await assert.rejects(verify(t, ...args), (error) => {
+      assert.ok(error instanceof KitError, args.join(" "));
+      assert.deepEqual([error.code, error.exit], [code, 2], args.join(" "));
+      return true;
+    });
+  }
+});

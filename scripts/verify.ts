@@ -1,0 +1,194 @@
+/** `npm run verify`: probes every node of a stack or derpMap from here, as a Tailscale client does. */
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import type { DerpMap } from "../infra/derpmap/derp-map.ts";
+import { parseDerpMap } from "../infra/derpmap/parse.ts";
+import { KitError } from "../relay/errors.ts";
+import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
+import { runProgram } from "./cli/program.ts";
+import { resolveStack } from "./cli/stack-file.ts";
+import { type Detour, parseDetour, parsePlace } from "./verify/detour.ts";
+import { renderResults, renderSummary } from "./verify/render.ts";
+import { type Family, listTargets, type Target } from "./verify/target.ts";
+import { judge, verifyNodes, type VerifyOptions } from "./verify/verify.ts";
+
+export const command: Command = {
+  name: "verify",
+  summary: "probes every node from here, as a Tailscale client does",
+  usage: "(--stack NAME | --derpmap FILE) [--node NAME] [--region CODE|ID] [--require FAMILY] …",
+  about: [
+    "Checks TLS and the certificate, the DERP login, packets between two clients, STUN and the HTTP answers of each",
+    "node. A check passes, fails, or cannot be tested from here. Good is: no check failed, and every node could be",
+    "tested over every required family.",
+    "",
+    "  npm run verify -- --stack local",
+    "  npm run verify -- --derpmap map.json --require ipv4 --require ipv6",
+    "  npm run verify -- --derpmap - --connect-to 203.0.113.5:443=127.0.0.1:8443 < map.json",
+  ].join("\n"),
+  flags: {
+    stack: {
+      type: "string",
+      value: "NAME",
+      help: "a stack: NAME of Pulumi.<NAME>.yaml, or the path of such a file",
+    },
+    derpmap: { type: "string", value: "FILE", help: "a derpMap as JSON; - is standard input" },
+    node: { type: "string", multiple: true, value: "NAME", help: "only this node (repeatable)" },
+    region: { type: "string", multiple: true, value: "CODE|ID", help: "only this region (repeatable)" },
+    "connect-to": {
+      type: "string",
+      multiple: true,
+      value: "PUBLIC:PORT=HOST:PORT",
+      help: "connect to HOST:PORT where the map says PUBLIC:PORT, TCP and UDP (repeatable; DERPKIT_CONNECT_TO, commas)",
+    },
+    ca: {
+      type: "string",
+      multiple: true,
+      value: "FILE",
+      help: "trust these certificates too, PEM (repeatable)",
+    },
+    require: {
+      type: "string",
+      multiple: true,
+      value: "FAMILY",
+      help: "ipv4 or ipv6: fail where it cannot be tested (repeatable; default ipv4)",
+    },
+    timeout: { type: "string", value: "SECONDS", help: "for each check (default 10)" },
+    "expect-bundle": { type: "string", value: "SHA256", help: "the bundle that every node has to run" },
+    "control-stun": {
+      type: "string",
+      value: "HOST:PORT",
+      help: "a STUN server that works: tells silent nodes from a network without UDP",
+    },
+  },
+  run,
+};
+
+async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> {
+  const required = readFamilies(listOf(flags.require));
+  const options = await readOptions(flags, signal);
+  const targets = select(await readMap(flags), flags);
+  const step = out.step(`verifying ${targets.length} nodes`);
+  let done = 0;
+  const results = await verifyNodes(targets, options, ({ node }, { name, status }) => {
+    done += 1;
+    step.update(`verifying ${targets.length} nodes: ${done} checks done, ${node.Name} ${name} ${status}`);
+  });
+  if (signal.aborted) {
+    step.fail("interrupted");
+    return 2;
+  }
+  const { ok, gaps } = judge(results, required);
+  if (ok) step.done(renderSummary(results));
+  else step.fail(renderSummary(results));
+  out.line(renderResults(results));
+  for (const gap of gaps) out.note(gap);
+  out.document({ ok, nodes: results });
+  return ok ? 0 : 1;
+}
+
+type Flags = CommandContext["flags"];
+
+async function readOptions(flags: Flags, signal: AbortSignal): Promise<VerifyOptions> {
+  const bundle = textOf(flags["expect-bundle"])?.toLowerCase();
+  if (bundle !== undefined && !/^[0-9a-f]{64}$/.test(bundle)) {
+    throw usage("--expect-bundle takes 64 hex digits.");
+  }
+  const control = textOf(flags["control-stun"]);
+  const controlStun = control === undefined ? undefined : parsePlace(control);
+  if (control !== undefined && controlStun === undefined) throw usage("--control-stun takes HOST:PORT.");
+  const timeout = textOf(flags.timeout);
+  return {
+    signal,
+    detours: readDetours(flags),
+    extraRoots: await Promise.all(listOf(flags.ca).map(readRoots)),
+    ...(timeout === undefined ? {} : { timeoutMs: readSeconds(timeout) * 1_000 }),
+    ...(bundle === undefined ? {} : { expectedBundle: bundle }),
+    ...(controlStun === undefined ? {} : { controlStun }),
+  };
+}
+
+/** A flag goes before the environment: the first detour from a place counts. */
+function readDetours(flags: Flags): Detour[] {
+  const environment = (process.env.DERPKIT_CONNECT_TO ?? "")
+    .split(",")
+    .filter((entry) => entry.trim() !== "");
+  return [...listOf(flags["connect-to"]), ...environment].map((entry) => {
+    const detour = parseDetour(entry);
+    if (detour === undefined) {
+      throw usage(`--connect-to takes PUBLIC:PORT=HOST:PORT, and not ${JSON.stringify(entry)}.`);
+    }
+    return detour;
+  });
+}
+
+function readFamilies(texts: readonly string[]): Family[] | undefined {
+  if (texts.length === 0) return undefined;
+  return texts.map((family) => {
+    if (family !== "ipv4" && family !== "ipv6") throw usage("--require takes ipv4 or ipv6.");
+    return family;
+  });
+}
+
+function readSeconds(digits: string): number {
+  const seconds = Number(digits);
+  if (!(seconds > 0 && seconds <= 3_600)) {
+    throw usage("--timeout takes seconds, more than 0 and at most 3600.");
+  }
+  return seconds;
+}
+
+/** @returns the file's text; it may hold several certificates */
+async function readRoots(file: string): Promise<string> {
+  const pem = await readText(file);
+  if (!isCertificate(pem)) throw usage(`--ca takes a PEM file with certificates, and ${file} is none.`);
+  return pem;
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+async function readMap(flags: Flags): Promise<DerpMap> {
+  const [stack, file] = [textOf(flags.stack), textOf(flags.derpmap)];
+  if ((stack === undefined) === (file === undefined)) throw usage("Give either --stack or --derpmap.");
+  if (file === undefined) return (await runProgram(await resolveStack(stack))).derpMap;
+  return parseDerpMap(file === "-" ? await text(process.stdin) : await readText(file));
+}
+
+function select(map: DerpMap, flags: Flags): Target[] {
+  const [nodes, regions] = [listOf(flags.node), listOf(flags.region)];
+  const targets = listTargets(map, {
+    ...(nodes.length > 0 ? { nodes } : {}),
+    ...(regions.length > 0 ? { regions } : {}),
+  });
+  if (targets.length === 0) {
+    throw usage("There is no such node in the map.", "Look at the map, and at --node and --region.");
+  }
+  return targets;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new KitError("file-unreadable", { where: file, cause });
+  }
+}
+
+function usage(message: string, fix?: string): KitError {
+  return new KitError("usage", { message, ...(fix === undefined ? {} : { fix }) });
+}
+
+function textOf(flag: Flags[string]): string | undefined {
+  return typeof flag === "string" ? flag : undefined;
+}
+
+function listOf(flag: Flags[string]): readonly string[] {
+  return Array.isArray(flag) ? flag : [];
+}

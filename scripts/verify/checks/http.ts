@@ -1,0 +1,145 @@
+/** The HTTP answers that clients, browsers and monitoring ask a relay for. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { isIPv6 } from "node:net";
+import { describeError } from "../../../relay/client/dial.ts";
+import { orGiveUp, RelayFailure } from "../../../relay/client/failure.ts";
+import { openTransport } from "../../../relay/client/transport.ts";
+import { CannotTest, CheckFailed, type Seen } from "../check.ts";
+import type { Route } from "../probe-client.ts";
+import type { TlsSeen } from "./tls.ts";
+
+/** What browsers measure latency with; without the header they may not see the answer. */
+export async function checkProbe({ route }: TlsSeen, signal: AbortSignal): Promise<Seen> {
+  const { status, headers, body } = await get(route, "/derp/probe", {}, signal);
+  requireStatus(status, 200);
+  if (headers["access-control-allow-origin"] !== "*") {
+    throw new CheckFailed("no Access-Control-Allow-Origin: *");
+  }
+  if (body.length > 0) throw new CheckFailed(`a body of ${body.length} bytes, where none belongs`);
+  return { detail: "200, open to browsers" };
+}
+
+/** What native clients measure latency with where UDP is blocked. */
+export async function checkLatencyCheck({ route }: TlsSeen, signal: AbortSignal): Promise<Seen> {
+  const { status } = await get(route, "/derp/latency-check", {}, signal);
+  requireStatus(status, 200);
+  return { detail: "200" };
+}
+
+/** The captive-portal check: only a relay echoes the challenge. */
+export async function checkGenerate204({ route }: TlsSeen, signal: AbortSignal): Promise<Seen> {
+  const challenge = `ts_${randomBytes(8).toString("hex")}`;
+  const { status, headers } = await get(
+    route,
+    "/generate_204",
+    { "X-Tailscale-Challenge": challenge },
+    signal,
+  );
+  requireStatus(status, 204);
+  if (headers["x-tailscale-response"] !== `response ${challenge}`) {
+    throw new CheckFailed("204 without the right X-Tailscale-Response");
+  }
+  return { detail: "204, the challenge answered" };
+}
+
+/**
+ * Our own relay's health. Other relays have no such page, which matters only where a bundle is expected.
+ *
+ * @param expectedBundle SHA-256 of the relay's file, 64 hex digits
+ */
+export async function checkHealth(
+  { route }: Pick<TlsSeen, "route">,
+  expectedBundle: string | undefined,
+  signal: AbortSignal,
+): Promise<Seen> {
+  const { status, body } = await get(route, "/healthz", {}, signal);
+  const health = parseHealth(body);
+  if (health === undefined && expectedBundle === undefined) {
+    throw new CannotTest("this relay has no /healthz; derper has none either");
+  }
+  if (health === undefined) throw new CheckFailed("this relay has no /healthz to tell its bundle");
+  if (status !== 200 || !health.ok) throw new CheckFailed(`HTTP status ${status}, state ${health.state}`);
+  if (expectedBundle !== undefined && health.bundle !== expectedBundle) {
+    throw new CheckFailed(`the bundle is ${health.bundle ?? "none"}, and ${expectedBundle} is expected`);
+  }
+  const bundle = expectedBundle === undefined ? "" : ", the expected bundle";
+  return { detail: `${health.state}, version ${health.version}${bundle}` };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+/** No page of a relay that is looked at is longer. In bytes. */
+const maxBody = 65_536;
+
+/** Asks for a page over a connection of its own. */
+async function get(
+  route: Route,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  await using transport = await openTransport({ ...route, signal });
+  const { hostName } = route.identity;
+  const host = isIPv6(hostName) ? `[${hostName}]` : hostName;
+  const asked = request({
+    createConnection: () => transport.stream,
+    path,
+    headers: { Host: host, Connection: "close", ...headers },
+  });
+  return await orGiveUp(readAnswer(asked), signal, () => `the answer to GET ${path}`);
+}
+
+/** @throws RelayFailure if there is none, or only a part of it, or more than a relay has to say */
+async function readAnswer(asked: ClientRequest): Promise<Answer> {
+  try {
+    const responded = once(asked, "response");
+    asked.on("error", () => {}).end();
+    const [response] = (await responded) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > maxBody) throw new RelayFailure(`the HTTP answer is longer than ${maxBody} bytes`);
+    }
+    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
+  } catch (error) {
+    if (error instanceof RelayFailure) throw error;
+    throw new RelayFailure(`no whole HTTP answer: ${describeError(error)}`, { cause: error });
+  }
+}
+
+function requireStatus(status: number, wanted: number): void {
+  if (status !== wanted) throw new CheckFailed(`HTTP status ${status}, not ${wanted}`);
+}
+
+interface Health {
+  readonly ok: boolean;
+  readonly version: string;
+  /** Null where the relay runs from its sources. */
+  readonly bundle: string | null;
+  readonly state: string;
+}
+
+/** Reads the page; undefined if it is something else, such as the home page that derper serves on every path. */
+function parseHealth(body: Buffer): Health | undefined {
+  try {
+    const page: unknown = JSON.parse(body.toString("utf8"));
+    return isHealth(page) ? page : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isHealth(page: unknown): page is Health {
+  if (typeof page !== "object" || page === null) return false;
+  const { ok, version, bundle, state } = page as Readonly<Record<string, unknown>>;
+  const isBundle = bundle === null || typeof bundle === "string";
+  return typeof ok === "boolean" && typeof version === "string" && isBundle && typeof state === "string";
+}
