@@ -1,0 +1,115 @@
+/** What is delivered to one region: the relay, a configuration per node, and the signed manifest that vouches for them. */
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { isErrno } from "../../infra/clouds/local-files.ts";
+import type { FleetNode } from "../../infra/clouds/cloud.ts";
+import { KitError } from "../../relay/errors.ts";
+import { renderCanonicalJson } from "../../relay/updater/canonical-json.ts";
+import {
+  buildManifest,
+  configFile,
+  decodeManifest,
+  describeFile,
+  encodeManifest,
+  type Manifest,
+  manifestFile,
+  nextSequence,
+  relayFile,
+  signatureFile,
+} from "../../relay/updater/manifest.ts";
+import { signManifest, verifyManifest } from "../../relay/updater/signature.ts";
+import type { RelayBundle } from "./relay-bundle.ts";
+
+export interface RegionContent {
+  readonly stack: string;
+  /** The region's code. */
+  readonly region: string;
+  readonly relay: Pick<RelayBundle, "code" | "version">;
+  /** The region's nodes, no others. */
+  readonly nodes: readonly Pick<FleetNode, "name" | "relayConfig">[];
+}
+
+/** Files by path, in the order in which they have to be published: the manifest last. */
+export type RegionBundle = ReadonlyMap<string, Uint8Array>;
+
+/**
+ * Puts a region's bundle together and signs it.
+ *
+ * @param previous the manifest that was published last, undefined if that is not known
+ * @param now the time, for the sequence when `previous` is not known
+ */
+export function assembleRegionBundle(
+  { stack, region, relay, nodes }: RegionContent,
+  previous: Manifest | undefined,
+  now: Date,
+  signingKey: KeyObject,
+): RegionBundle {
+  const files = new Map<string, Uint8Array>([
+    [relayFile, relay.code],
+    ...nodes.map(
+      (node) => [configFile(node.name), Buffer.from(renderCanonicalJson(node.relayConfig))] as const,
+    ),
+  ]);
+  const content = {
+    stack,
+    region,
+    version: relay.version,
+    files: [...files].map(([name, bytes]) => describeFile(name, bytes)),
+    nodes: nodes.map(({ name }) => ({ name, files: [configFile(name), relayFile] })),
+  };
+  const sequence = nextSequence(previous, content, Math.floor(now.getTime() / 1000));
+  const manifest = encodeManifest(buildManifest(content, sequence));
+  return files.set(signatureFile, signManifest(manifest, signingKey)).set(manifestFile, manifest);
+}
+
+/**
+ * Brings a folder to a region's present content. Content that is published already keeps its sequence.
+ *
+ * An updater that reads meanwhile sees the old bundle, the new one, or a mixture that its checks refuse; it looks again.
+ *
+ * @returns what is in the folder now
+ * @throws KitError `file-unreadable`
+ */
+export async function publishRegionBundle(
+  content: RegionContent,
+  folder: string,
+  signingKey: KeyObject,
+): Promise<RegionBundle> {
+  try {
+    const previous = await readPublishedManifest(folder, signingKey);
+    const bundle = assembleRegionBundle(content, previous, new Date(), signingKey);
+    await publishToFolder(bundle, folder);
+    return bundle;
+  } catch (cause) {
+    if (isErrno(cause)) throw new KitError("file-unreadable", { where: folder, cause });
+    throw cause;
+  }
+}
+
+/** The manifest that a folder has; undefined if it has none that we signed. */
+async function readPublishedManifest(folder: string, signingKey: KeyObject): Promise<Manifest | undefined> {
+  try {
+    const manifest = await readFile(path.join(folder, manifestFile));
+    verifyManifest(manifest, await readFile(path.join(folder, signatureFile)), [createPublicKey(signingKey)]);
+    return decodeManifest(manifest);
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || error instanceof KitError) return undefined;
+    throw error;
+  }
+}
+
+/** Replaces each file as a whole and in order, then removes what the bundle does not have. */
+async function publishToFolder(bundle: RegionBundle, folder: string): Promise<void> {
+  for (const [name, bytes] of bundle) {
+    const file = path.join(folder, name);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(`${file}.new`, bytes);
+    await rename(`${file}.new`, file);
+  }
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    const name = path.relative(folder, file).replaceAll(path.sep, "/");
+    if (!entry.isDirectory() && !bundle.has(name)) await rm(file);
+  }
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { sha256Hex } from "../relay/updater/manifest.ts";
+
+const kit = path.join(import.meta.dirname, "..");
+
+test("bundles hold what the command says, are complete for every node, and come out the same again", async (t) => {
+  const root = await mkdtemp(path.join(tmpdir(), "derpkit-bundle-"));
+  t.after(() => rm(root, { recursive: true }));
+  for (const name of ["Pulumi.yaml", "Pulumi.local.yaml"])
+    await cp(path.join(kit, name), path.join(root, name));
+  const run = async (): Promise<{ regions: Region[] }> => {
+    const args = [path.join(kit, "scripts/run.mjs"), "bundle", "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+    return JSON.parse(stdout);
+  };
+
+  const first = await run();
+  assert.ok(first.regions.length > 1);
+  for (const { folder, files } of first.regions) {
+    const onDisk = await readdir(path.join(root, folder), { recursive: true });
+    assert.deepEqual(
+      onDisk.filter((name) => name !== "config").toSorted(),
+      files.map((file) => file.path).toSorted(),
+    );
+    assert.ok(files.some((file) => file.path.startsWith("config/")));
+    for (const file of files) {
+      assert.equal(sha256Hex(await readFile(path.join(root, folder, file.path))), file.sha256);
+    }
+  }
+  const relays = first.regions.map(({ files }) => files.find((file) => file.path === "relay.mjs")?.sha256);
+  assert.equal(new Set(relays).size, 1, "every region has the same relay");
+  assert.deepEqual(await run(), first);
+});
+
+interface Region {
+  readonly folder: string;
+  readonly files: readonly { readonly path: string; readonly sha256: string }[];
+}
