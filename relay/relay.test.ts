@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
@@ -184,6 +185,18 @@ test("31. CONNECT is refused with 403", async (t) => {
     await ask(relay, "CONNECT a.example:443 HTTP/1.1"),
     /^HTTP\/1\.1 403 [^]*\r\n\r\nCONNECT not enabled\n$/,
   );
+});
+
+test("a client that was refused and leaves in the middle of a request leaves no socket behind", async (t) => {
+  const relay = await relayFor(t);
+  const connectRequest = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+  for (let i = 0; i < 10; i++) {
+    const socket = await dial(relay);
+    socket.on("error", () => {});
+    socket.write(connectRequest + "x".repeat(20_000), () => socket.destroy());
+    await once(socket, "close");
+  }
+  while (relay.connections > 0) await sleep(10);
 });
 
 test("34, 35. the last certificate of each handshake carries the relay's key, and the chain does not grow", async (t) => {

@@ -27,6 +27,8 @@ export interface Relay extends AsyncDisposable {
   /** Undefined if STUN is off. */
   readonly stunPort: number | undefined;
   readonly core: RelayCore;
+  /** TCP connections that are open, whatever they have come to. */
+  readonly connections: number;
 }
 
 /** How often sessions are looked over for what time has made due. */
@@ -89,6 +91,9 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     derpPort: derp.address.port,
     stunPort: stun?.address.port,
     core,
+    get connections() {
+      return derp.connections;
+    },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

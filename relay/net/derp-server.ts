@@ -34,6 +34,8 @@ export interface DerpServerOptions {
 
 export interface DerpServer extends AsyncDisposable {
   readonly address: AddressInfo;
+  /** TCP connections that are open, whatever they have come to. */
+  readonly connections: number;
   /** Answers new handshakes with this certificate; connections that are there stay. */
   useCertificate(certificate: CertificatePair): void;
 }
@@ -41,6 +43,8 @@ export interface DerpServer extends AsyncDisposable {
 /** Absolute limits on what comes before DERP: the TLS handshake and the request's head. */
 const handshakeMs = 15_000;
 const headMs = 15_000;
+/** A client that was refused has so long to read why and to leave. */
+const dismissMs = 5_000;
 const dayMs = 86_400_000;
 
 /**
@@ -82,12 +86,16 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   });
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("request", (request, response) => handleRequest(request, response, answers));
-  server.on("connect", (_request, socket) => refuseConnect(socket));
+  // HTTP CONNECT is for derper's experimental ACE, which is off there by default.
+  server.on("connect", (_request, socket) => dismiss(socket, plainError(403, "CONNECT not enabled")));
   server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head, options));
   await listen(server, options.listen);
 
   return {
     address: server.address() as AddressInfo,
+    get connections() {
+      return sockets.size;
+    },
     useCertificate(next) {
       certificate = next;
       refresh();
@@ -113,7 +121,7 @@ function handleUpgrade(
   const { core, answers, keepaliveMs, now } = options;
   if (upgrade === undefined) {
     // Where `shouldUpgradeCallback` is not known (Bun), requests for other upgrades come here as well.
-    socket.end(renderAnswer(answer(plainRequest(request), answers)));
+    dismiss(socket, answer(plainRequest(request), answers));
     return;
   }
   const connection = socket as TLSSocket;
@@ -137,12 +145,18 @@ function plainRequest({ method = "GET", url = "/", headers }: IncomingMessage): 
   return { method, target: url, challenge: Array.isArray(challenge) ? challenge[0] : challenge };
 }
 
-/** HTTP CONNECT is for derper's experimental ACE, which is off there by default. */
-function refuseConnect(socket: Duplex): void {
-  socket.end(renderAnswer(plainError(403, "CONNECT not enabled")));
+/**
+ * Answers on a socket that Node has handed over, and is done with it. What the client still sends is read and dropped:
+ * nobody would notice the end of a stream that nobody reads, and the socket would stay.
+ */
+function dismiss(socket: Duplex, last: PlainAnswer): void {
+  socket.on("error", () => {});
+  socket.on("end", () => socket.destroy());
+  socket.resume();
+  socket.end(renderAnswer(last));
+  setTimeout(() => socket.destroy(), dismissMs).unref();
 }
 
-/** An answer on a socket that Node has handed over and writes no response on. It is the last one. */
 function renderAnswer({ status, headers, body }: PlainAnswer): string {
   const lines = Object.entries({
     ...headers,

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test, type TestContext } from "node:test";
+import { packageVersion } from "./version.ts";
+
+interface RelayProcess {
+  readonly child: ChildProcess;
+  /** What it has printed so far, standard output and standard error. */
+  output(): string;
+  /** Resolves when it has printed the text. */
+  printed(text: string): Promise<void>;
+  /** Resolves with the exit status. */
+  readonly exit: Promise<number | null>;
+}
+
+function startProcess(t: TestContext, folder: string, ...args: readonly string[]): RelayProcess {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
+    cwd: folder,
+    env: { STATE_DIRECTORY: folder },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const exit = once(child, "close").then(([code]) => code as number | null);
+  const printed = async (text: string): Promise<void> => {
+    while (!output.includes(text)) {
+      const more = once(child.stderr, "data").then(() => true);
+      const going = await Promise.race([more, exit.then(() => false)]);
+      if (!going && !output.includes(text)) throw new Error(`it ended and had printed:\n${output}`);
+    }
+  };
+  return { child, output: () => output, printed, exit };
+}
+
+async function folderWith(t: TestContext, config: object): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "derpkit-main-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, "relay.json"), JSON.stringify(config));
+  return folder;
+}
+
+const config = { listen: "127.0.0.1:0", hostname: "relay.derpkit.internal", certMode: "pinned", stun: false };
+
+test("-version prints the version, and -help every flag; both exit with 0", async (t) => {
+  const folder = await folderWith(t, config);
+  const version = startProcess(t, folder, "-version");
+  assert.equal(await version.exit, 0);
+  assert.equal(version.output(), `${packageVersion}+dev\n`);
+  const help = startProcess(t, folder, "--help");
+  assert.equal(await help.exit, 0);
+  assert.match(help.output(), /^ {2}-stun-port number$/m);
+});
+
+test("an unknown flag prints the usage and exits with 2", async (t) => {
+  const relay = startProcess(t, await folderWith(t, config), "-nope");
+  assert.equal(await relay.exit, 2);
+  assert.match(relay.output(), /flag provided but not defined: -nope[^]*Usage of relay\.mjs/);
+});
+
+test("a config with mistakes names each, exits with 1 and makes no file", async (t) => {
+  const folder = await folderWith(t, { ...config, listen: 443, colour: "red" });
+  const relay = startProcess(t, folder, "-config", "relay.json");
+  assert.equal(await relay.exit, 1);
+  assert.match(relay.output(), /listen \(-a\): [^]*colour: is not an option/);
+  assert.deepEqual(await readdir(folder), ["relay.json"]);
+});
+
+test("a config file that is not there is named, and the exit status is 2", async (t) => {
+  const relay = startProcess(t, await folderWith(t, config), "-config", "other.json");
+  assert.equal(await relay.exit, 2);
+  assert.match(relay.output(), /other\.json/);
+});
+
+test("SIGTERM stops a relay with exit status 0, and SIGHUP does not stop it", async (t) => {
+  const relay = startProcess(t, await folderWith(t, config), "-config=relay.json");
+  await relay.printed("serves relay.derpkit.internal");
+  relay.child.kill("SIGHUP");
+  relay.child.kill("SIGTERM");
+  assert.equal(await relay.exit, 0);
+  assert.match(relay.output(), /SIGTERM: stopping/);
+});
+
+test("with -exit-on-stdin-end a relay ends with whoever started it", async (t) => {
+  const relay = startProcess(t, await folderWith(t, config), "-config", "relay.json", "-exit-on-stdin-end");
+  await relay.printed("serves relay.derpkit.internal");
+  relay.child.stdin?.end();
+  assert.equal(await relay.exit, 0);
+});
