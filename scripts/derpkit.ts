@@ -4,17 +4,24 @@ import { KitError, renderError } from "../relay/errors.ts";
 import { type Command, parseCommandLine, renderHelp } from "./cli/command.ts";
 import { processOutput } from "./cli/output.ts";
 
-/** Each command is loaded when it is asked for, so that `--help` does not wait for Pulumi. */
-const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+type Load = () => Promise<{ command: Command }>;
+
+/** For who works on the kit; the published package has neither the sources nor the tools for them. */
+const developing: Readonly<Record<string, Load>> = {
+  build: () => import("./build.ts"),
+  check: () => import("./check.ts"),
+  docs: () => import("./docs.ts"),
+  test: () => import("./test.ts"),
+};
+
+/** Each command is loaded when it is asked for, so that none waits for what another one needs. */
+const commands: Readonly<Record<string, Load>> = {
   start: () => import("./start.ts"),
   plan: () => import("./plan.ts"),
   verify: () => import("./verify.ts"),
   bundle: () => import("./bundle.ts"),
-  build: () => import("./build.ts"),
   pulumi: () => import("./pulumi.ts"),
-  docs: () => import("./docs.ts"),
-  check: () => import("./check.ts"),
-  test: () => import("./test.ts"),
+  ...(import.meta.filename.endsWith(".ts") ? developing : {}),
 };
 
 /** Runs `derpkit NAME ARGS…` and sets the exit status of the process. */

@@ -2,6 +2,7 @@
 // Starts a command of the kit under a Node.js that runs TypeScript as it is. Plain JavaScript on purpose: an older
 // Node.js has to get as far as the sentence that says what to do.
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -10,7 +11,9 @@ const wanted = 24;
 const args = process.argv.slice(2);
 
 if (Number(process.versions.node.split(".")[0]) >= wanted) {
-  const { main } = await import("./derpkit.ts");
+  // The sources, or what the build made of them.
+  const program = existsSync(new URL("./derpkit.ts", import.meta.url)) ? "./derpkit.ts" : "./derpkit.js";
+  const { main } = await import(program);
   await main(args);
 } else {
   const node = pinnedNode();

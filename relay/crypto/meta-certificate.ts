@@ -50,13 +50,11 @@ export function buildMetaCertificate({ relayKey, ...fields }: MetaCertificateFie
  */
 export function parseMetaCertificate(certificate: Uint8Array): MetaCertificate | undefined {
   const parsed = parseCertificate(certificate);
-  const name = parsed === undefined ? undefined : commonName(parsed);
-  if (parsed === undefined || !name?.startsWith(namePrefix)) return undefined;
-  const relayKey = parseUntypedKey(name.slice(namePrefix.length));
-  const version = /^[0-9A-F]{1,2}$/i.test(parsed.serialNumber)
-    ? Number.parseInt(parsed.serialNumber, 16)
-    : undefined;
-  return relayKey === undefined || version === undefined ? undefined : { version, relayKey };
+  if (parsed === undefined) return undefined;
+  const name = commonName(parsed);
+  const relayKey = name.startsWith(namePrefix) ? parseUntypedKey(name.slice(namePrefix.length)) : undefined;
+  if (relayKey === undefined || !/^[0-9A-F]{1,2}$/i.test(parsed.serialNumber)) return undefined;
+  return { version: Number.parseInt(parsed.serialNumber, 16), relayKey };
 }
 
 function parseCertificate(certificate: Uint8Array): X509Certificate | undefined {
@@ -67,9 +65,8 @@ function parseCertificate(certificate: Uint8Array): X509Certificate | undefined 
   }
 }
 
-/** The last common name, which is the one that Go takes when there are several. */
-function commonName(certificate: X509Certificate): string | undefined {
-  const names: unknown = certificate.toLegacyObject().subject.CN;
-  const last: unknown = Array.isArray(names) ? names.at(-1) : names;
-  return typeof last === "string" ? last : undefined;
+/** The last common name, which is the one that Go takes when there are several; empty if there is none. */
+function commonName({ subject }: X509Certificate): string {
+  const attributes: readonly string[] = (subject ?? "").split("\n"); // Node has no subject for an empty name.
+  return attributes.findLast((attribute) => attribute.startsWith("CN="))?.slice("CN=".length) ?? "";
 }

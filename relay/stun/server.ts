@@ -148,6 +148,6 @@ function handleDatagram(socket: Socket, datagram: Buffer, source: RemoteInfo, co
   }
   const response = encodeBindingResponse(transactionId, source.address, source.port);
   socket.send(response, source.port, source.address, (error) => {
-    counters[error === null ? "success" : "writeError"] += 1;
+    counters[error instanceof Error ? "writeError" : "success"] += 1;
   });
 }

@@ -1,8 +1,6 @@
 /** Where a command's words go: results to standard output, progress and errors to standard error. */
 import process from "node:process";
-import { stripVTControlCharacters } from "node:util";
-import yoctoSpinner from "yocto-spinner";
-import * as colors from "yoctocolors";
+import { stripVTControlCharacters, styleText } from "node:util";
 
 export interface Step {
   /** Replaces the text of the step while it works (shown on a terminal only). */
@@ -20,45 +18,88 @@ export interface Output {
   document(value: unknown): void;
   /** A remark for the person: standard error. */
   note(text: string): void;
-  /** Begins a piece of work: a spinner on a terminal, one plain line per outcome elsewhere. */
+  /** Begins a piece of work: a line on a terminal that changes while it works, and everywhere one for the outcome. */
   step(text: string): Step;
+}
+
+/** A stream that may be a terminal, as `process.stderr` is. */
+export interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  hasColors?(): boolean;
+  write(text: string): unknown;
 }
 
 /** An output on the process' own streams. */
 export function processOutput(json: boolean): Output {
+  return createOutput(json, process.stdout, process.stderr);
+}
+
+/** An output on given streams. */
+export function createOutput(json: boolean, results: Terminal, remarks: Terminal): Output {
+  const status = new StatusLine(remarks);
+  const writeResult = (text: string): void => {
+    if (json) status.write(text);
+    else status.around(() => results.write(`${paintFor(results, text)}\n`));
+  };
   return {
     json,
-    line: (text = "") => writeLine(json ? process.stderr : process.stdout, text),
+    line: (text = "") => writeResult(text),
     document: (value) => {
-      if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+      if (json) results.write(`${JSON.stringify(value, null, 2)}\n`);
     },
-    note: (text) => process.stderr.write(`${text}\n`),
-    step: process.stderr.isTTY ? spinnerStep : plainStep,
-  };
-}
-
-/** Colours are for terminals; yoctocolors asks the environment only, and not where the text goes. */
-function writeLine(stream: NodeJS.WriteStream, text: string): void {
-  stream.write(`${stream.isTTY ? text : stripVTControlCharacters(text)}\n`);
-}
-
-function spinnerStep(text: string): Step {
-  const spinner = yoctoSpinner({ text, stream: process.stderr }).start();
-  return {
-    update: (next) => {
-      spinner.text = next;
+    note: (text) => status.write(text),
+    step: (text) => {
+      status.show(text);
+      const end = (mark: string, last: string): void => {
+        status.show(undefined);
+        status.write(`${mark}  ${last}`);
+      };
+      return {
+        update: (next) => status.show(next),
+        done: (last = text) => end(styleText("green", "ok  ", always), last),
+        fail: (last = text) => end(styleText("red", "FAIL", always), last),
+      };
     },
-    done: (last) => spinner.success(last ?? text),
-    fail: (last) => spinner.error(last ?? text),
   };
 }
 
-function plainStep(text: string): Step {
-  return {
-    update: () => {},
-    done: (last) => process.stderr.write(`ok    ${last ?? text}\n`),
-    fail: (last) => process.stderr.write(`FAIL  ${last ?? text}\n`),
-  };
+/** The styles of this page. Whether they reach the stream is decided where the text is written. */
+export const always = { validateStream: false } as const;
+
+/** The last line of a terminal, which says what goes on. It steps aside for every other line. Elsewhere there is none. */
+class StatusLine {
+  readonly #terminal: Terminal;
+  #text: string | undefined;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  /** Shows a text in the place of the one before; undefined for none. */
+  show(text: string | undefined): void {
+    this.around(() => {
+      this.#text = text;
+    });
+  }
+
+  write(line: string): void {
+    this.around(() => this.#terminal.write(`${paintFor(this.#terminal, line)}\n`));
+  }
+
+  /** Does something that may write lines while the status is out of the way. */
+  around(work: () => void): void {
+    const { isTTY = false, columns } = this.#terminal;
+    if (isTTY && this.#text !== undefined) this.#terminal.write("\r\u001B[K");
+    work();
+    if (isTTY && this.#text !== undefined)
+      this.#terminal.write(`…     ${this.#text}`.slice(0, (columns || 80) - 1));
+  }
+}
+
+/** Colours are for terminals that have them, and whose user has not set NO_COLOR. */
+function paintFor(stream: Terminal, text: string): string {
+  return stream.isTTY === true && stream.hasColors?.() === true ? text : stripVTControlCharacters(text);
 }
 
 /** Renders rows as a table whose columns are as wide as their longest cell. */
@@ -71,5 +112,5 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd();
-  return [colors.bold(render(head)), ...rows.map(render)].join("\n");
+  return [styleText("bold", render(head), always), ...rows.map(render)].join("\n");
 }

@@ -1,6 +1,6 @@
 /** Shows results to a person. */
-import { red, yellow } from "yoctocolors";
-import { renderTable } from "../cli/output.ts";
+import { styleText } from "node:util";
+import { always, renderTable } from "../cli/output.ts";
 import type { Status } from "./check.ts";
 import type { NodeResult } from "./node.ts";
 
@@ -9,8 +9,8 @@ const head = ["REGION", "NODE", "CHECK", "RESULT", "MS", "DETAIL"];
 const words: Readonly<Record<Status, string>> = { passed: "passed", failed: "FAILED", untested: "untested" };
 const paint: Readonly<Record<Status, (line: string) => string>> = {
   passed: (line) => line,
-  failed: red,
-  untested: yellow,
+  failed: (line) => styleText("red", line, always),
+  untested: (line) => styleText("yellow", line, always),
 };
 
 /** Renders a table with a line for each check of each node. */

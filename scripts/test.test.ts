@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { testArguments } from "./test.ts";
+
+const patternsOf = (args: readonly string[]) =>
+  testArguments(args).filter((arg) => !arg.startsWith("--test"));
+
+test("without arguments every folder's tests are chosen", () => {
+  assert.deepEqual(patternsOf([]), ["relay/**/*.test.ts", "infra/**/*.test.ts", "scripts/**/*.test.ts"]);
+});
+
+test("folders and files choose tests, and everything else goes to node --test before them", () => {
+  assert.deepEqual(patternsOf(["relay/core/", "scripts/test.test.ts"]), [
+    "relay/core/**/*.test.ts",
+    "scripts/test.test.ts",
+  ]);
+  assert.deepEqual(testArguments(["relay/core", "--test-only"]).slice(-2), [
+    "--test-only",
+    "relay/core/**/*.test.ts",
+  ]);
+});

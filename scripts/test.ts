@@ -1,0 +1,50 @@
+/** `npm test`: every test that needs no foreign program. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { type Command, renderHelp } from "./cli/command.ts";
+
+const root = path.join(import.meta.dirname, "..");
+
+export const command: Command = {
+  name: "test",
+  summary: "Run the tests that need no foreign program.",
+  usage: "[FOLDER | FILE | OPTION OF node --test]...",
+  about:
+    "npm test -- relay/core                       the tests below a folder\n" +
+    "npm test -- --test-name-pattern='port 0'     those with such a name",
+  flags: {},
+  raw: true,
+  async run({ positionals, out, signal }) {
+    if (positionals.includes("--help")) {
+      out.line(renderHelp(command));
+      return 0;
+    }
+    const tests = spawn(process.execPath, testArguments(positionals), { cwd: root, stdio: "inherit" });
+    signal.addEventListener("abort", () => tests.kill("SIGTERM"));
+    const [status]: unknown[] = await once(tests, "exit");
+    return status === 0 ? 0 : 1;
+  },
+};
+
+/** One file more than there are processors, as tests wait for sockets and processes; one that hangs fails by its name. */
+const defaults = [`--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=60000"];
+
+/** Node's arguments: what names a folder or a file chooses tests, everything else is an option of `node --test`. */
+export function testArguments(args: readonly string[]): string[] {
+  const chosen = args.filter((arg) => kindOf(arg) !== undefined);
+  const options = args.filter((arg) => !chosen.includes(arg));
+  const patterns = (chosen.length === 0 ? ["relay", "infra", "scripts"] : chosen).map((place) =>
+    kindOf(place) === "folder" ? `${place.replace(/\/$/, "")}/**/*.test.ts` : place,
+  );
+  return ["--test", "--test-reporter=spec", ...defaults, ...options, ...patterns];
+}
+
+function kindOf(place: string): "folder" | "file" | undefined {
+  const found = statSync(path.join(root, place), { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  return found.isDirectory() ? "folder" : "file";
+}
