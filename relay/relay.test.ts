@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { cp, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { cp, readFile, rename, rm, stat } from "node:fs/promises";
 import { connect as connectTcp } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
@@ -12,36 +11,22 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
 import { generatePrivateKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
-import { parseMetaCertificate } from "./crypto/meta-certificate.ts";
+import { parseMetaCertificate } from "./protocol/meta-certificate.ts";
 import { KitError } from "./errors.ts";
 import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
 import { type Relay, startRelay } from "./relay.ts";
+import { startTestRelay, temporaryFolder } from "./testing/running-relay.ts";
 
 const hostname = "relay.derpkit.internal";
 
-async function temporaryFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-relay-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** A relay on free ports of loopback, with a folder of its own. */
+/** A relay without STUN on a free port of loopback, with a folder of its own. */
 async function relayFor(
   t: TestContext,
   options: Partial<RelayConfigInput> = {},
 ): Promise<Relay & { folder: string }> {
-  const folder = await temporaryFolder(t);
-  const input = { listen: "127.0.0.1:0", hostname, certMode: "pinned", stun: false, ...options };
-  const config = v.parse(relayConfigSchema, input);
-  const relay = await startRelay(config, {
-    stateDirectory: folder,
-    version: "0.0.0",
-    bundle: null,
-    log: () => {},
-  });
-  t.after(() => relay[Symbol.asyncDispose]());
+  const { relay, folder } = await startTestRelay(t, { stun: false, ...options });
   return Object.assign(relay, { folder });
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { buildMetaCertificate } from "../crypto/meta-certificate.ts";
+import { buildMetaCertificate } from "../protocol/meta-certificate.ts";
 import { createSelfSigned } from "../crypto/self-signed.ts";
 import { relayPublic } from "../testing/vectors.ts";
 import { daysLeft, findIdentityFault, type ShownCertificates } from "./certificates.ts";

@@ -1,7 +1,7 @@
 /** What a client checks in the certificates of a relay, as Tailscale's clients do (`net/tlsdial`). Pure. */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { type MetaCertificate, parseMetaCertificate } from "../crypto/meta-certificate.ts";
+import { type MetaCertificate, parseMetaCertificate } from "../protocol/meta-certificate.ts";
 import { certificatePin } from "../crypto/self-signed.ts";
 
 /** Who a relay has to prove to be: these two fields of its node in the derpMap. */

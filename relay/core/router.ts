@@ -1,9 +1,8 @@
 /** Who is connected, and the way of a packet from one client to another. */
 import type { NodeKey } from "../crypto/keys.ts";
 import { keyLength, looksLikeDisco } from "../protocol/frame.ts";
-import { ClientSet } from "./client-set.ts";
+import { ClientSet, type Connection } from "./client-set.ts";
 import type { Counters } from "./counters.ts";
-import type { Session } from "./session.ts";
 
 export class Router {
   readonly #counters: Counters;
@@ -25,7 +24,7 @@ export class Router {
   }
 
   /** Makes a connection reachable under its key. From now on packets may come to it. */
-  register(session: Session, key: NodeKey): ClientSet {
+  register(connection: Connection, key: NodeKey): ClientSet {
     let clients = this.find(key, 0);
     if (clients === undefined) {
       clients = new ClientSet(key);
@@ -33,13 +32,13 @@ export class Router {
     } else {
       this.#counters.duplicateConnections++;
     }
-    clients.add(session);
+    clients.add(connection);
     return clients;
   }
 
   /** Takes a connection out. With the last one of a key, all who have heard from the key are told that it is gone. */
-  unregister(session: Session, clients: ClientSet): void {
-    clients.remove(session);
+  unregister(connection: Connection, clients: ClientSet): void {
+    clients.remove(connection);
     if (clients.size > 0) return;
     this.#clients.delete(clients.key.toString("latin1"));
     for (const watcher of clients.watchers) watcher.peerGone(clients);
@@ -53,7 +52,7 @@ export class Router {
    * @returns the destination, if it is connected
    */
   route(
-    from: Session,
+    from: Connection,
     source: ClientSet,
     recent: ClientSet | undefined,
     payload: Buffer,

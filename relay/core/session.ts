@@ -9,7 +9,7 @@ import { encodeServerInfo, openClientInfo } from "../protocol/handshake.ts";
 import type { ClientInfo } from "../protocol/info.ts";
 import { FrameReader, type FrameSink, Verdict } from "../protocol/reader.ts";
 import { encodeFrame, encodePeerGone, encodePong, encodeServerKey } from "../protocol/writer.ts";
-import type { ClientSet } from "./client-set.ts";
+import type { ClientSet, Connection } from "./client-set.ts";
 import type { Counters } from "./counters.ts";
 import { Outbox, type OutboxObserver, type Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
@@ -79,7 +79,7 @@ const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
 /** Changes of home within this time of connecting are arrivals, not moves. */
 const settledAfterMs = 5_000;
 
-export class Session implements FrameSink, OutboxObserver {
+export class Session implements Connection, FrameSink, OutboxObserver {
   readonly #shared: Shared;
   readonly #transport: Transport;
   readonly #outbox: Outbox;
@@ -188,13 +188,13 @@ export class Session implements FrameSink, OutboxObserver {
     this.#transport.close(reason);
   }
 
-  /** Queues a packet from `source` for this client: `packet[start, end)`. */
+  // Connection: what other clients' doings mean for this one.
+
   deliver(source: ClientSet, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
     this.#outbox.pushPacket(source, disco, packet, start, end, now);
     if (!this.#flushWanted) this.#wantFlush();
   }
 
-  /** Tells the client that a peer it has heard from left the region. It is told again if the peer returns and leaves. */
   peerGone(peer: ClientSet): void {
     this.#shared.counters.peerGoneDisconnected++;
     this.#watched.delete(peer);
@@ -202,7 +202,7 @@ export class Session implements FrameSink, OutboxObserver {
     this.#sendControl(encodePeerGone(peer.key, PeerGoneReason.disconnected));
   }
 
-  /** Tells the client that the peer it asked for is not here: three times at once, then once a second. */
+  /** Three times at once, then once a second. */
   peerNotHere(key: Buffer, now: number): void {
     this.#notHereLimit ??= new TokenBucket(1, 3, now);
     if (!this.#notHereLimit.take(now)) return;

@@ -4,12 +4,14 @@
  * Parsers want the exact prefix and exactly 64 hex digits, of either case; renderers write lower case.
  */
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, randomBytes } from "node:crypto";
-import { keyLength } from "../protocol/frame.ts";
 
 /** The public key of a client or relay: its address in DERP. 32 bytes. */
 export type NodeKey = Buffer & { readonly __brand: "NodeKey" };
 /** A private key. 32 bytes, clamped. Never to be printed. */
 export type PrivateKey = Buffer & { readonly __brand: "PrivateKey" };
+
+/** Bytes of a key, public or private. */
+export const keyLength = 32;
 
 const privatePrefix = "privkey:";
 const publicPrefix = "nodekey:";

@@ -7,7 +7,7 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import { KitError } from "../errors.ts";
-import { encodeIp } from "../protocol/ip-address.ts";
+import { encodeIp } from "../ip-address.ts";
 import { buildCertificate, buildExtension, buildName, buildNoCaConstraint } from "./certificate.ts";
 import * as der from "./der.ts";
 import { renderPem } from "./pem.ts";

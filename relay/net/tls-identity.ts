@@ -3,7 +3,7 @@ import { constants, generateKeyPairSync } from "node:crypto";
 import { isIP } from "node:net";
 import type { SecureContext, SecureContextOptions, TlsOptions } from "node:tls";
 import type { NodeKey } from "../crypto/keys.ts";
-import { buildMetaCertificate } from "../crypto/meta-certificate.ts";
+import { buildMetaCertificate } from "../protocol/meta-certificate.ts";
 import { renderPem } from "../crypto/pem.ts";
 import type { CertificatePair } from "../config/certificate-files.ts";
 

@@ -9,6 +9,7 @@
  *   S→C  ServerInfo   nonce(24) box(json)
  *   then frames in both directions, until either side closes. There are no error frames: a failure is a close.
  */
+import { keyLength } from "../crypto/keys.ts";
 
 export const protocolVersion = 2;
 
@@ -16,7 +17,7 @@ export const protocolVersion = 2;
 export const magic = Buffer.from("44455250f09f9491", "hex");
 
 export const headerLength = 5;
-export const keyLength = 32;
+export { keyLength };
 export const nonceLength = 24;
 /** What a NaCl box adds to its plaintext. */
 export const boxOverhead = 16;

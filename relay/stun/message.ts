@@ -8,7 +8,7 @@
  *   address    0(1) family(1) port(2) address(4 or 16), port and address XORed with the cookie and the transaction id
  */
 import { crc32 } from "node:zlib";
-import { decodeIp, encodeIp, unmapIp } from "../protocol/ip-address.ts";
+import { decodeIp, encodeIp, unmapIp } from "../ip-address.ts";
 
 export const transactionIdLength = 12;
 

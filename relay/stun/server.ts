@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, isIPv4, isIPv6 } from "node:net";
 import timers from "node:timers/promises";
 import { KitError } from "../errors.ts";
-import { normaliseIp } from "../protocol/ip-address.ts";
+import { normaliseIp } from "../ip-address.ts";
 import { decodeBindingRequest, encodeBindingResponse } from "./message.ts";
 
 /** Counts since they were created, named after the labels of derper's `stun_requests` and `stun_addrfamily`. */

@@ -1,4 +1,5 @@
 /** The real relay on free ports of loopback, for tests of what talks to one. */
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,11 +7,12 @@ import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../config/schema.ts";
 import { certificatePin } from "../crypto/self-signed.ts";
-import { X509Certificate } from "node:crypto";
 import { type Relay, startRelay } from "../relay.ts";
 
 export interface RunningRelay {
   readonly relay: Relay;
+  /** Its state directory. */
+  readonly folder: string;
   readonly hostName: string;
   /** What the derpMap's CertName is. */
   readonly pin: string;
@@ -18,15 +20,20 @@ export interface RunningRelay {
   readonly stunPort: number;
 }
 
-const hostName = "relay.derpkit.internal";
+/** A folder that is gone after the test. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "derpkit-relay-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** Starts a relay with a pinned certificate and STUN; it stops with the test. */
 export async function startTestRelay(
   t: TestContext,
   options: Partial<RelayConfigInput> = {},
 ): Promise<RunningRelay> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-client-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder(t);
+  const hostName = options.hostname ?? "relay.derpkit.internal";
   const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", ...options };
   // Port 0 is for tests only; the schema keeps people from asking for it.
   const config = { ...v.parse(relayConfigSchema, input), stunPort: 0 };
@@ -40,6 +47,7 @@ export async function startTestRelay(
   const certificate = await readFile(join(folder, "certs", `${hostName}.crt`));
   return {
     relay,
+    folder,
     hostName,
     pin: certificatePin(new X509Certificate(certificate).raw),
     derpPort: relay.derpPort,

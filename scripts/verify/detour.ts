@@ -1,6 +1,6 @@
 /** `--connect-to PUBLIC:PORT=HOST:PORT`: connects elsewhere, as curl's option of that name does. Pure. */
 import { isIP } from "node:net";
-import { normaliseIp } from "../../relay/protocol/ip-address.ts";
+import { normaliseIp } from "../../relay/ip-address.ts";
 
 export interface Place {
   /** DNS name in lower case, or IP address in its short form. */

@@ -4,7 +4,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { on, once } from "node:events";
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { describeError, type Endpoint, renderEndpoint } from "../../../relay/client/dial.ts";
-import { normaliseIp } from "../../../relay/protocol/ip-address.ts";
+import { normaliseIp } from "../../../relay/ip-address.ts";
 import {
   decodeBindingResponse,
   encodeBindingRequest,

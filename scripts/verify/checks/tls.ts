@@ -1,7 +1,7 @@
 /** Who answers, and how it proves to be the node. */
 import { daysLeft, isPinned } from "../../../relay/client/certificates.ts";
 import { openTransport } from "../../../relay/client/transport.ts";
-import { parseMetaCertificate } from "../../../relay/crypto/meta-certificate.ts";
+import { parseMetaCertificate } from "../../../relay/protocol/meta-certificate.ts";
 import { protocolVersion } from "../../../relay/protocol/frame.ts";
 import { CheckFailed, type Seen } from "../check.ts";
 import type { Route } from "../probe-client.ts";

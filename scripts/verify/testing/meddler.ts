@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { connect, createServer as createTlsServer } from "node:tls";
-import { buildMetaCertificate } from "../../../relay/crypto/meta-certificate.ts";
+import { buildMetaCertificate } from "../../../relay/protocol/meta-certificate.ts";
 import type { NodeKey } from "../../../relay/crypto/keys.ts";
 import { renderPem } from "../../../relay/crypto/pem.ts";
 import { createSelfSigned } from "../../../relay/crypto/self-signed.ts";

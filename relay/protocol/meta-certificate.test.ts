@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import test from "node:test";
 import * as fc from "fast-check";
-import { buildCertificate, buildName } from "./certificate.ts";
-import * as der from "./der.ts";
-import { nodeKey } from "./keys.ts";
+import { buildCertificate, buildName } from "../crypto/certificate.ts";
+import * as der from "../crypto/der.ts";
+import { nodeKey } from "../crypto/keys.ts";
 import { buildMetaCertificate, parseMetaCertificate } from "./meta-certificate.ts";
 
 const digits = "07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c";

@@ -6,10 +6,10 @@
  * somebody exchanged it.
  */
 import { type KeyObject, X509Certificate } from "node:crypto";
-import { protocolVersion } from "../protocol/frame.ts";
-import { buildCertificate, buildName, buildNoCaConstraint } from "./certificate.ts";
-import * as der from "./der.ts";
-import { type NodeKey, parseUntypedKey } from "./keys.ts";
+import { protocolVersion } from "./frame.ts";
+import { buildCertificate, buildName, buildNoCaConstraint } from "../crypto/certificate.ts";
+import * as der from "../crypto/der.ts";
+import { type NodeKey, parseUntypedKey } from "../crypto/keys.ts";
 
 const namePrefix = "derpkey";
 
