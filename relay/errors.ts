@@ -18,7 +18,7 @@ export const errorTable = {
   "file-unreadable": {
     exit: 2,
     summary: "A file cannot be read or written.",
-    fix: "Check the path and its permissions.",
+    fix: "Check the path, its permissions, and that the disk has room.",
   },
   "config-invalid": {
     exit: 1,

@@ -1,4 +1,5 @@
 /** The kit's command line: finds the command, reads its flags, turns its outcome into an exit status. */
+import { constants } from "node:os";
 import process from "node:process";
 import { KitError, renderError } from "../relay/errors.ts";
 import { type Command, parseCommandLine, renderHelp } from "./cli/command.ts";
@@ -26,6 +27,7 @@ const commands: Readonly<Record<string, Load>> = {
 
 /** Runs `derpkit NAME ARGS…` and sets the exit status of the process. */
 export async function main(args: readonly string[]): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", forgiveClosed);
   const [name = "--help", ...rest] = args;
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load === undefined) {
@@ -38,6 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function runCommand(command: Command, args: readonly string[]): Promise<number> {
   const out = processOutput(!command.raw && args.includes("--json"));
+  const signal = stopSignal(command);
   try {
     const { flags, positionals } = command.raw
       ? { flags: {}, positionals: args }
@@ -46,8 +49,14 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
       process.stdout.write(`${renderHelp(command)}\n`);
       return 0;
     }
-    return await command.run({ flags, positionals, out, signal: stopSignal() });
+    return await command.run({ flags, positionals, out, signal });
   } catch (error) {
+    // What fails after one asked to stop fails because of that; a Ctrl-C reaches the programs that a command runs, too.
+    if (signal.aborted && (error instanceof KitError || error === signal.reason)) {
+      out.note(`${command.name} was stopped before it was done`);
+      out.document({ ok: false, stopped: signal.reason });
+      return 2;
+    }
     out.note(renderError(error));
     if (!(error instanceof KitError)) return 2;
     const { code, message, where, fix, problems } = error;
@@ -56,12 +65,31 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   }
 }
 
-/** Aborted by the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once. */
-function stopSignal(): AbortSignal {
+/** Who reads no further, as `head` does, has what they want, and the command goes on. */
+function forgiveClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+}
+
+/** One Ctrl-C can arrive by two ways, from the terminal and through run.mjs; more than this apart, it is a second one. */
+const sameSignalMs = 500;
+
+/**
+ * Aborted by the first SIGINT, SIGTERM or SIGHUP, and when run.mjs, which started this process, is gone. A second signal
+ * ends the process at once, unless the command only waits for a program that decides that for itself.
+ */
+function stopSignal({ raw = false }: Command): AbortSignal {
   const controller = new AbortController();
+  let asked = 0;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => controller.abort(signal));
+    process.on(signal, () => {
+      if (!controller.signal.aborted) asked = performance.now();
+      else if (!raw && performance.now() - asked > sameSignalMs)
+        process.exit(128 + constants.signals[signal]);
+      controller.abort(signal);
+    });
   }
+  process.once("disconnect", () => controller.abort("SIGTERM"));
+  process.channel?.unref();
   return controller.signal;
 }
 

@@ -20,8 +20,6 @@ export const command: Command = {
 async function run({ positionals, signal: stop }: CommandContext): Promise<number> {
   // The language host runs the `node` that is first in PATH.
   process.env["PATH"] = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
-  // The CLI decides when to end, also at the second Ctrl-C.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   const child = spawn("pulumi", positionals, { stdio: "inherit" });
   // A terminal signals the CLI as well, and at a second SIGINT it abandons its work. A supervisor's SIGTERM comes here only.
   stop.addEventListener("abort", () => stop.reason === "SIGTERM" && child.kill("SIGTERM"));

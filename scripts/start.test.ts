@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { access, appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
-import { chooseFreePort } from "../infra/clouds/free-port.ts";
+import { chooseFreePort, findPortFault } from "../infra/clouds/free-port.ts";
 
 const launcher = join(import.meta.dirname, "run.mjs");
+const platform = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
+const skip =
+  !existsSync(join(import.meta.dirname, "..", "node_modules", platform)) &&
+  "npm has no Node.js for this platform";
 
 interface StartedCommand {
   readonly child: ChildProcess;
@@ -33,10 +38,17 @@ async function projectWith(t: TestContext, stack: string): Promise<string> {
 }
 
 function start(t: TestContext, folder: string, ...args: readonly string[]): StartedCommand {
-  const child = spawn(process.execPath, [launcher, "start", ...args], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return observe(t, folder, [launcher, "start", ...args]);
+}
+
+/** As where npm's own Node.js is too old: run.mjs starts the pinned one. */
+function startFromOldNode(t: TestContext, folder: string, ...args: readonly string[]): StartedCommand {
+  const old = "data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.0.0'})";
+  return observe(t, folder, ["--import", old, launcher, "start", ...args]);
+}
+
+function observe(t: TestContext, folder: string, args: readonly string[]): StartedCommand {
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   t.after(() => child.kill("SIGKILL"));
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
@@ -110,8 +122,63 @@ test("without --once it stays, and SIGINT stops every relay and exits with 0", a
   const { status, stdout } = await staying.result;
   assert.equal(status, 0);
   const proof = JSON.parse(stdout) as Proof;
-  for (const { Nodes } of Object.values(proof.derpMap.Regions))
-    await assertFree(Number(Nodes[0]?.["DERPPort"]));
+  for (const port of portsOf(proof)) await assertFree(port);
+});
+
+test("Ctrl-C during the checks is no failed check, and standard output is one JSON document all the same", async (t) => {
+  const folder = await projectWith(t, twoRegions);
+  const checking = start(t, folder, "--json");
+  await checking.said("relays: all healthy");
+  checking.child.kill("SIGINT");
+  const { status, stdout, stderr } = await checking.result;
+  assert.equal(status, 2);
+  assert.match(stderr, /^start was stopped before it was done$/m);
+  assert.doesNotMatch(stderr, /FAILED|check failed/);
+  assert.deepEqual(JSON.parse(stdout), { ok: false, stopped: "SIGINT" });
+});
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
+  test(`under an old Node.js, ${signal} to the launcher alone stops every relay`, { skip }, async (t) => {
+    const folder = await projectWith(t, twoRegions);
+    const staying = startFromOldNode(t, folder, "--json");
+    await staying.said("2 relays running");
+    staying.child.kill(signal);
+    // It is complete when the last process that could write to standard error has ended.
+    const { status, stdout, stderr } = await staying.result;
+    assert.equal(status, signal === "SIGKILL" ? null : 0);
+    assert.match(stderr, /\nstopping\n(.*SIGTERM: stopping\n){2}$/);
+    const proof = JSON.parse(stdout) as Proof;
+    for (const port of portsOf(proof)) await assertFree(port);
+  });
+}
+
+test("a second Ctrl-C ends a start whose relay hangs, and the relay with it", async (t) => {
+  const folder = await projectWith(t, twoRegions);
+  const staying = start(t, folder, "--json");
+  await staying.said("2 relays running");
+  const [hanging] = (await childrenOf(staying.child.pid ?? 0)) ?? [];
+  if (hanging === undefined) return t.skip("no /proc to find the relays' processes in");
+  process.kill(hanging, "SIGSTOP");
+  // Those that come right after the first are taken for the same one.
+  const pressing = setInterval(() => staying.child.kill("SIGINT"), 100);
+  t.after(() => clearInterval(pressing));
+  const { status, stdout } = await staying.result;
+  assert.equal(status, 128 + 2);
+  // It was killed, and lets go of its port as soon as the system gets to it.
+  const ports = portsOf(JSON.parse(stdout) as Proof);
+  while ((await Promise.all(ports.map((port) => findPortFault("tcp", "127.0.0.1", port)))).some(Boolean));
+});
+
+test("a delivery that is tampered with is refused, and the relay that runs goes on", async (t) => {
+  const folder = await projectWith(t, twoRegions);
+  const staying = start(t, folder, "--json");
+  await staying.said("2 relays running");
+  await appendFile(join(folder, ".derpkit/local/local/delivery/alfa/relay.mjs"), "// tampered\n");
+  await staying.said("901a  refused: relay.mjs: ");
+  staying.child.kill("SIGINT");
+  const { status, stderr } = await staying.result;
+  assert.equal(status, 0);
+  assert.equal(stderr.match(/\[bundle-tampered\]/g)?.length, 1);
 });
 
 test("a relay that dies is named, the rest are stopped, and the exit status is 1", async (t) => {
@@ -127,6 +194,15 @@ test("a relay that dies is named, the rest are stopped, and the exit status is 1
   assert.equal(status, 1);
   assert.match(stderr, /node 90[12]a: The relay ended: signal SIGKILL\. \[relay-exited\]/);
   await assert.rejects(access(`/proc/${children[1]}`));
+});
+
+test("that nobody reads what it says keeps it from nothing", async (t) => {
+  const folder = await projectWith(t, twoRegions);
+  const unheard = start(t, folder, "--once", "--json");
+  unheard.child.stderr?.destroy();
+  const { status, stdout } = await unheard.result;
+  assert.equal(status, 0);
+  assert.equal((JSON.parse(stdout) as Proof).ok, true);
 });
 
 test("a config with several mistakes names each with its path, and starts nothing", async (t) => {
@@ -182,6 +258,11 @@ test("a stack that is not there is a failure to run: exit status 2", async (t) =
   assert.equal(status, 2);
   assert.match(stderr, /Pulumi\.nowhere\.yaml/);
 });
+
+/** The relays' TCP ports, of regions with one node. */
+function portsOf({ derpMap }: Proof): number[] {
+  return Object.values(derpMap.Regions).map(({ Nodes }) => Number(Nodes[0]?.["DERPPort"]));
+}
 
 async function assertFree(port: number): Promise<void> {
   const probe = createServer().listen({ host: "127.0.0.1", port, exclusive: true });

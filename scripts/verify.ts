@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { DerpMap } from "../infra/derpmap/derp-map.ts";
 import { parseDerpMap } from "../infra/derpmap/parse.ts";
@@ -16,7 +17,7 @@ import { judge, verifyNodes, type VerifyOptions } from "./verify/verify.ts";
 
 export const command: Command = {
   name: "verify",
-  summary: "probes every node from here, as a Tailscale client does",
+  summary: "Check every node of a stack or a derpMap from here, as a Tailscale client does.",
   usage: "(--stack NAME | --derpmap FILE) [--node NAME] [--region CODE|ID] [--require FAMILY] …",
   about: [
     "Checks TLS and the certificate, the DERP login, packets between two clients, STUN and the HTTP answers of each",
@@ -68,17 +69,15 @@ export const command: Command = {
 async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> {
   const required = readFamilies(listOf(flags.require));
   const options = await readOptions(flags, signal);
-  const targets = select(await readMap(flags), flags);
+  const targets = select(await readMap(flags, signal), flags);
   const step = out.step(`verifying ${targets.length} nodes`);
   let done = 0;
   const results = await verifyNodes(targets, options, ({ node }, { name, status }) => {
     done += 1;
     step.update(`verifying ${targets.length} nodes: ${done} checks done, ${node.Name} ${name} ${status}`);
   });
-  if (signal.aborted) {
-    step.fail("interrupted");
-    return 2;
-  }
+  if (signal.aborted) step.fail();
+  signal.throwIfAborted();
   const { ok, gaps } = judge(results, required);
   if (ok) step.done(renderSummary(results));
   else step.fail(renderSummary(results));
@@ -154,11 +153,11 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-async function readMap(flags: Flags): Promise<DerpMap> {
+async function readMap(flags: Flags, signal: AbortSignal): Promise<DerpMap> {
   const [stack, file] = [textOf(flags.stack), textOf(flags.derpmap)];
   if ((stack === undefined) === (file === undefined)) throw usage("Give either --stack or --derpmap.");
   if (file === undefined) return (await runProgram(await resolveStack(stack))).derpMap;
-  return parseDerpMap(file === "-" ? await text(process.stdin) : await readText(file));
+  return parseDerpMap(file === "-" ? await readInput(signal) : await readText(file));
 }
 
 function select(map: DerpMap, flags: Flags): Target[] {
@@ -171,6 +170,16 @@ function select(map: DerpMap, flags: Flags): Target[] {
     throw usage("There is no such node in the map.", "Look at the map, and at --node and --region.");
   }
   return targets;
+}
+
+/** Standard input to its end, which at a terminal is the person's to give. */
+async function readInput(signal: AbortSignal): Promise<string> {
+  try {
+    return await text(addAbortSignal(signal, process.stdin));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
 }
 
 async function readText(file: string): Promise<string> {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { KitError } from "../../relay/errors.ts";
-import { chooseFreePort, firstPort, lastPort } from "./free-port.ts";
+import { chooseFreePort, findPortFault, firstPort, lastPort } from "./free-port.ts";
 
 /** A source of randomness that gives the ports of a list, one after the other. */
 function inTurn(...ports: number[]): (below: number) => number {
@@ -45,6 +45,16 @@ test("a UDP port that somebody has bound is passed over", async (t) => {
   t.after(() => socket.close());
   await once(socket, "listening");
   assert.equal(await chooseFreePort("udp", new Set(), inTurn(busy, free)), free);
+});
+
+test("why a port cannot be had is said", async () => {
+  // An address for documentation (RFC 5737), which is no machine's own.
+  for (const protocol of ["tcp", "udp"] as const) {
+    assert.match(
+      (await findPortFault(protocol, "192.0.2.1", firstPort)) ?? "",
+      /^cannot be had: .*EADDRNOTAVAIL/,
+    );
+  }
 });
 
 test("with every port taken the search ends, and says what to do", async () => {

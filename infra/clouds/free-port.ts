@@ -44,8 +44,15 @@ export async function findPortFault(
     await listening;
     return undefined;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? "is taken" : (error as Error).message;
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    return clauses[code] ?? `cannot be had: ${message}`;
   } finally {
     listener.close();
   }
 }
+
+/** As systems have it, EACCES is about ports below 1024. */
+const clauses: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is taken",
+  EACCES: "is not for this user; ports from 1024 on are for everybody",
+};

@@ -3,6 +3,7 @@
  *
  *     .derpkit/local/<stack>.json            ports and pins, chosen once and kept
  *     .derpkit/local/<stack>/<node>/state/   what /var/lib/derpkit is on a virtual machine
+ *     .derpkit/local/<stack>/delivery/       what scripts/start publishes, so no node may have that name
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -63,9 +64,9 @@ export async function readKept(root: string, stack: string): Promise<KeptNodes> 
 
 /** Reads what is kept of all other local stacks of the project. */
 export async function readKeptOfOthers(root: string, stack: string): Promise<KeptNode[]> {
-  const names = (await readdir(localFolder(root)))
-    .filter((name) => name.endsWith(".json"))
-    .map((name) => name.slice(0, -".json".length));
+  const names = (await readdir(localFolder(root), { withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".json"))
+    .map(({ name }) => name.slice(0, -".json".length));
   const others = await Promise.all(
     names.filter((name) => name !== stack).map((name) => readKept(root, name)),
   );
@@ -87,13 +88,18 @@ export async function writeKept(root: string, stack: string, kept: KeptNodes): P
   if (text !== (await readIfThere(file))) await writeWhole(file, text, 0o644);
 }
 
-/** Reads a text file; undefined if there is none. */
+/**
+ * Reads a text file; undefined if there is none.
+ *
+ * @throws KitError `file-unreadable`
+ */
 export async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return undefined;
+    // Not the system's own error, which does not say which file it is about.
+    throw new KitError("file-unreadable", { where: file, cause });
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, rmdir, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -121,6 +121,12 @@ test("two stacks of one project share no port", async (t) => {
   assert.equal(new Set(nodes.map(({ stunPort }) => stunPort)).size, 16);
 });
 
+test("a folder that is called as another stack's file would be is none", async (t) => {
+  const { root, open } = await startProject(t);
+  await mkdir(join(localFolder(root), "other.json"), { recursive: true });
+  assert.equal((await open({ alice: {} }))["alice"]?.ipv4, "127.0.0.1");
+});
+
 test("a certificate that serves no longer is made anew, with the same ports and a warning that says why", async (t) => {
   const { open, warnings, certificate } = await startProject(t);
   const first = await open({ alice: {}, bob: {} });
@@ -193,6 +199,18 @@ test("a damaged file is named, of this stack or another, and left as it is", asy
       });
     }
     assert.equal(await readFile(file, "utf8"), damage);
+  }
+});
+
+test("a file that cannot be read is named", async (t) => {
+  const { root, open, certificate } = await startProject(t);
+  for (const file of [join(localFolder(root), "test.json"), `${certificate("alice")}.crt`]) {
+    await mkdir(file, { recursive: true });
+    await assert.rejects(
+      open({ alice: {} }),
+      (error) => error instanceof KitError && error.code === "file-unreadable" && error.where === file,
+    );
+    await rmdir(file);
   }
 });
 

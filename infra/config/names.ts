@@ -16,7 +16,9 @@ export function isDnsName(text: string): boolean {
   return labels.every(isDnsLabel) && /[a-z]/.test(labels.at(-1) ?? "");
 }
 
-/** True for text that a terminal and a JSON document show as it is: not empty, no control or line-breaking character. */
+/** True for text that a terminal and a JSON document show as it is: not empty, nothing that breaks or turns a line. */
 export function isHumanText(text: string): boolean {
-  return text.length <= 100 && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u.test(text) && text.trim() === text;
+  return (
+    text.length <= 100 && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]+$/u.test(text) && text.trim() === text
+  );
 }

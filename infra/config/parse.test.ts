@@ -95,6 +95,29 @@ test("every mistake is reported at once, with its path and what to write", () =>
   ]);
 });
 
+test("a node cannot have the name of a folder that lies beside those of the nodes", () => {
+  assert.deepEqual(problemsOf({ "derpkit:regions": [{ ...alfa, nodes: [{ name: "delivery" }] }] }), [
+    'derpkit:regions[0].nodes[0].name: is "delivery", which names the folder of what is delivered; choose another',
+  ]);
+});
+
+test("what a terminal would obey is shown as an escape, in values and in keys", () => {
+  const problems = problemsOf({
+    "derpkit:a\u001B[2Jb\nc": "1",
+    "derpkit:domain": "\u009B2J\u202E",
+    "derpkit:regions": [{ ...alfa, name: "\u202Ealfa", "\u007F": 1 }],
+  });
+  assert.deepEqual(
+    problems.map((problem) => problem.split(";")[0]),
+    [
+      'derpkit:"a\\u001b[2Jb\\nc": is not a known key',
+      'derpkit:domain: is "\\u{9b}2J\\u{202e}"',
+      'derpkit:regions[0].name: is "\\u{202e}alfa"',
+      'derpkit:regions[0]["\\u{7f}"]: is not a known key',
+    ],
+  );
+});
+
 test("a missing key says what belongs there", () => {
   assert.deepEqual(problemsOf({}), [
     "derpkit:regions: is missing; write a list of regions, each with id, code, name and cloud",
@@ -223,28 +246,28 @@ test("lists that are nested a hundred thousand deep are a mistake like any other
 });
 
 test("whatever is written, either a sound fleet comes out or a list of problems", () => {
-  const mostly = <Value>(value: Value) =>
-    fc.oneof({ weight: 9, arbitrary: fc.constant(value) }, fc.jsonValue());
+  const mostly = <Value>(arbitrary: fc.Arbitrary<Value>) =>
+    fc.oneof({ weight: 9, arbitrary }, fc.jsonValue());
   const node = fc.record(
     {
-      name: fc.oneof(fc.constantFrom("a", "b", "c", "-", ""), fc.jsonValue()),
-      hostName: fc.oneof(fc.constantFrom("a.example", "b.example", "1.2.3.4"), fc.jsonValue()),
-      derpPort: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.jsonValue()),
-      stunPort: fc.oneof(fc.integer({ min: -1, max: 70_000 }), fc.jsonValue()),
+      name: mostly(fc.constantFrom("a", "b", "c", "-", "")),
+      hostName: mostly(fc.constantFrom("a.example", "b.example", "1.2.3.4")),
+      derpPort: mostly(fc.integer({ min: 1, max: 3 })),
+      stunPort: mostly(fc.integer({ min: -1, max: 70_000 })),
     },
     { requiredKeys: [] },
   );
   const region = fc.record(
     {
-      id: fc.oneof(fc.integer({ min: 899, max: 1000 }), fc.jsonValue()),
-      code: fc.oneof(fc.constantFrom("alfa", "bravo", "fra", "-x"), fc.jsonValue()),
-      name: mostly("Somewhere"),
-      cloud: mostly("local"),
-      nodes: fc.oneof(fc.array(node, { maxLength: 4 }), fc.jsonValue()),
+      id: mostly(fc.integer({ min: 899, max: 1000 })),
+      code: mostly(fc.constantFrom("alfa", "bravo", "charlie", "fra", "-x")),
+      name: mostly(fc.constant("Somewhere")),
+      cloud: mostly(fc.constant("local")),
+      nodes: mostly(fc.array(node, { maxLength: 4 })),
     },
     { requiredKeys: ["id", "code", "name", "cloud"] },
   );
-  const regions = fc.oneof(fc.array(region, { maxLength: 4 }), fc.jsonValue());
+  const regions = mostly(fc.array(region, { maxLength: 4 }));
   let sound = 0;
   fc.assert(
     fc.property(regions, (value) => {

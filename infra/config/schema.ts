@@ -22,6 +22,8 @@ export type CloudName = (typeof cloudNames)[number];
 
 /** Default names go from `<id>a` to `<id>z`. */
 const maxNodes = 26;
+/** A local stack's folder has one of this name, beside those of its nodes (clouds/local-files.ts). */
+const reservedNodeName = "delivery";
 /** As many as there are ids. */
 const maxRegions = 100;
 
@@ -58,7 +60,15 @@ const port = wholeNumber(1, 65_535);
 
 export const nodeSchema = mapping({
   name: v.pipe(
-    v.optional(text(isDnsLabel, "a DNS label: lower-case letters, digits and inner hyphens, 63 at most")),
+    v.optional(
+      v.pipe(
+        text(isDnsLabel, "a DNS label: lower-case letters, digits and inner hyphens, 63 at most"),
+        v.check(
+          (name) => name !== reservedNodeName,
+          ({ input }) => `is ${show(input)}, which names the folder of what is delivered; choose another`,
+        ),
+      ),
+    ),
     v.description("Name of the node in the derpMap, unique in the whole tailnet."),
     notes({ default: "`<id>a`, `<id>b`, and so on, by its place in the list", example: "901a" }),
   ),

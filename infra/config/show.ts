@@ -4,6 +4,18 @@ export function show(value: unknown): string {
   if (value === null || value === "") return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
-  const text = JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
+  return shorten(quote(value));
+}
+
+/** A value as JSON has it, and with escapes for whatever else a terminal does not show but obeys. */
+export function quote(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+}
+
+/** At most 60 characters of a text. */
+export function shorten(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 59)}…`;
 }

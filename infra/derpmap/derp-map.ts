@@ -23,6 +23,8 @@ export interface DerpNode {
   /** Address; empty: ask DNS; `none`: clients do not use this family. */
   readonly IPv4: string;
   readonly IPv6: string;
+  /** The node answers STUN and is no relay. */
+  readonly STUNOnly?: boolean;
   /** UDP; -1: the node has no STUN. */
   readonly STUNPort: number;
   /** TCP. */

@@ -93,6 +93,19 @@ test("names are taken in any case, zero ports get the standard one, unknown fiel
   });
 });
 
+test("that a node is for STUN only is kept", () => {
+  const flags = [true, false, null, undefined];
+  const nodes = flags.map((STUNOnly, index) => ({ ...alice, Name: `901${index}`, STUNOnly }));
+  const map = parseDerpMap(JSON.stringify({ Regions: { 901: { RegionID: 901, Nodes: nodes } } }));
+  assert.deepEqual(
+    map.Regions["901"]?.Nodes.map((node) => node.STUNOnly),
+    [true, false, false, undefined],
+  );
+  assert.deepEqual(problemsOf({ Regions: { 901: { RegionID: 901, Nodes: [{ ...alice, STUNOnly: 1 }] } } }), [
+    "Regions.901.Nodes[0].STUNOnly: has to be true or false",
+  ]);
+});
+
 test("every mistake in the fields is reported at once", () => {
   const nodes = [
     { ...alice, HostName: "", DERPPort: "443", STUNPort: -2, IPv4: 1, CertName: "sha256-raw:ABC" },

@@ -36,6 +36,12 @@ const nodeSchema = v.object(
     IPv6: text,
     Name: required,
     RegionID: id,
+    STUNOnly: v.exactOptional(
+      v.pipe(
+        v.nullable(v.boolean("has to be true or false")),
+        v.transform((flag) => flag === true),
+      ),
+    ),
     STUNPort: port(-1, 3478),
   },
   "has to be a node: an object",

@@ -95,6 +95,7 @@ function open(stage: Stage, { fs, source, service }: Outside): Promise<Installer
     service,
     healthLimit: 10_000,
     retryFailed: false,
+    auditDelivery: false,
     settle: () => Promise.resolve(),
     log: () => {},
   });

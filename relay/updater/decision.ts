@@ -17,7 +17,7 @@ export interface Identity {
 
 /** What a manifest that is accepted means. `state` is to be remembered before anything else is done. */
 export type Decision = { readonly state: UpdaterState } & (
-  | { readonly kind: "unchanged" }
+  | { readonly kind: "unchanged"; readonly release: ReleaseContent }
   | { readonly kind: "install"; readonly release: ReleaseContent; readonly digest: string }
   | { readonly kind: "failed"; readonly reason: KitError }
 );
@@ -46,7 +46,7 @@ export function decide(
   refuseReplayed(known.accepted, accepted);
   const digest = releaseDigest(release);
   const state = acceptManifest(known, accepted, digest);
-  if (state.good === digest) return { kind: "unchanged", state };
+  if (state.good === digest) return { kind: "unchanged", state, release };
   const reason = earlierFailure(state, release.version);
   return reason === undefined
     ? { kind: "install", state, release, digest }

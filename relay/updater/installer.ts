@@ -29,6 +29,8 @@ export interface InstallerOptions {
   readonly healthLimit: number;
   /** Try a release again that failed before, because a person asks for it. */
   readonly retryFailed: boolean;
+  /** Check the delivered files also while they are what runs already: for a source where reading costs nothing. */
+  readonly auditDelivery: boolean;
   /** Waits until a publisher that is at work has surely finished writing. */
   readonly settle: (signal: AbortSignal) => Promise<void>;
   readonly log: (event: UpdaterEvent) => void;
@@ -105,16 +107,19 @@ export class Installer {
 
   /** Fetches what is offered; gives the release if it is to be installed, its files already in their place. */
   async #look(signal: AbortSignal): Promise<Release | undefined> {
-    const { identity, machine, trustedKeys } = this.#options;
+    const { identity, machine, trustedKeys, auditDelivery } = this.#options;
     const manifest = await this.#fetch(manifestFile, maxManifestBytes, signal);
     const signature = await this.#fetch(signatureFile, maxSignatureBytes, signal);
     const decision = decide(this.#state, identity, trustedKeys, { manifest, signature });
     await this.#remember(decision.state);
     if (decision.kind === "failed") throw decision.reason;
-    if (decision.kind === "unchanged") return undefined;
-    const { release, digest } = decision;
+    const { release } = decision;
+    if (decision.kind === "unchanged") {
+      if (auditDelivery) for (const file of release.files) await this.#fetchChecked(file, signal);
+      return undefined;
+    }
     return (
-      (await machine.findRelease(digest)) ??
+      (await machine.findRelease(decision.digest)) ??
       (await machine.addRelease(release, (file) => this.#fetchChecked(file, signal)))
     );
   }

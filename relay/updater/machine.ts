@@ -122,11 +122,22 @@ export class Machine {
     const link = path.join(this.#root, "current");
     const target = path.join("releases", release.digest);
     await onDisk(link, async () => {
-      if ((await unlessMissing(this.#fs.readlink(link))) === target) return;
+      if ((await this.#readLinkOrRemove(link)) === target) return;
       await this.#fs.rm(`${link}.new`, { force: true });
       await this.#fs.symlink(target, `${link}.new`);
       await this.#replace(`${link}.new`, link);
     });
+  }
+
+  /** Where a link leads; undefined if there is none. What is no link, as in a copy that followed links, is removed. */
+  async #readLinkOrRemove(link: string): Promise<string | undefined> {
+    try {
+      return await unlessMissing(this.#fs.readlink(link));
+    } catch (error) {
+      if (!isSystemError(error) || error.code !== "EINVAL") throw error;
+      await this.#fs.rm(link, { recursive: true });
+      return undefined;
+    }
   }
 
   /** Removes every release but those, and what a killed updater left half done. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
@@ -137,6 +137,21 @@ for (const [what, name, content] of [
     await assertRefused(stage, "bundle-tampered");
   });
 }
+
+test("an updater that audits its delivery tells of a change to what runs already, and of its mending nothing", async (t) => {
+  const stage = await openStage(t);
+  await stage.publish(A);
+  const actor = stage.start({ auditDelivery: true });
+  t.after(() => actor.updater.stop());
+  await actor.updater.ready;
+  stage.service.calls.length = 0;
+  await stage.deliver(relayFile, "a");
+  await assertRefused(Object.assign(stage, { actor }), "bundle-tampered");
+  await stage.publish(A);
+  await actor.clock.poll();
+  assert.deepEqual(actor.updater.status().refusals, []);
+  assert.deepEqual(actor.refusals(), ["bundle-tampered"]);
+});
 
 test("a file that a node does not need is not looked at", async (t) => {
   const stage = await stageWithA(t);
@@ -377,6 +392,22 @@ test("a release that was altered on the machine is fetched again", async (t) => 
   await updater.ready;
   assert.equal(await stage.service.runningCode(), "A");
 });
+
+for (const what of ["file", "folder"]) {
+  test(`a ${what} in the place of the link to the release that runs gives way to the link`, async (t) => {
+    const stage = await stageWithA(t);
+    await stage.actor.updater.stop();
+    await stage.service.stop();
+    const link = path.join(stage.root, "current");
+    await rm(link);
+    if (what === "file") await writeFile(link, "");
+    else await cp(path.join(stage.root, "releases"), link, { recursive: true });
+    const { updater } = stage.start();
+    t.after(() => updater.stop());
+    await updater.ready;
+    assert.equal(await stage.current(), "A");
+  });
+}
 
 test("a machine that was built anew refuses a manifest older than what its node had", async (t) => {
   const stage = await stageWithA(t);

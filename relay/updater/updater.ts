@@ -29,6 +29,11 @@ export interface UpdaterOptions extends Identity {
   readonly healthLimit?: number;
   /** Try a release again that failed here before: somebody who starts a fleet by hand means it. */
   readonly retryFailed?: boolean;
+  /**
+   * Check the delivered files at each poll, also while they are what runs already, so that tampering is told of at once
+   * and not with the next release. For a folder; over a network it would fetch the relay again and again.
+   */
+  readonly auditDelivery?: boolean;
   readonly clock?: Clock;
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
@@ -135,6 +140,7 @@ function installerOptions(
     fs,
     healthLimit = 60_000,
     retryFailed = false,
+    auditDelivery = false,
   } = options;
   return {
     identity: { stack, region, node },
@@ -144,6 +150,7 @@ function installerOptions(
     service,
     healthLimit,
     retryFailed,
+    auditDelivery,
     settle: (signal) => clock.sleep(settleTime, signal),
     log,
   };

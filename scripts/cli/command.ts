@@ -43,7 +43,10 @@ export interface Command {
 
 /** Flags that every command has. */
 export const commonFlags: Readonly<Record<string, Flag>> = {
-  json: { type: "boolean", help: "one JSON document on standard output; all else goes to standard error" },
+  json: {
+    type: "boolean",
+    help: "one JSON document on standard output, with npm --silent before it; all else goes to standard error",
+  },
   help: { type: "boolean", short: "h", help: "this text" },
 };
 

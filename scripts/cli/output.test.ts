@@ -67,3 +67,8 @@ test("columns of a table are as wide as their longest cell, and lines do not end
   );
   assert.deepEqual(stripVTControlCharacters(table).split("\n"), ["A          B", "long cell  1", "x"]);
 });
+
+test("a cell of a table cannot break its line or steer the terminal", () => {
+  const table = renderTable(["a", "b"], [["\u001B[2Jx", "y\nz\u009B1m\u202E"]]);
+  assert.deepEqual(stripVTControlCharacters(table).split("\n").slice(1), ["�[2Jx  y�z�1m�"]);
+});

@@ -102,8 +102,13 @@ function paintFor(stream: Terminal, text: string): string {
   return stream.isTTY === true && stream.hasColors?.() === true ? text : stripVTControlCharacters(text);
 }
 
-/** Renders rows as a table whose columns are as wide as their longest cell. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * Renders rows as a table whose columns are as wide as their longest cell.
+ *
+ * A cell may hold what a stranger's relay said: characters that a terminal would obey become replacement characters.
+ */
+export function renderTable(head: readonly string[], cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map((cell) => cell.replaceAll(/\p{C}/gu, "\uFFFD")));
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

@@ -110,6 +110,10 @@ test("a file that is not YAML is refused with the place and the reason", async (
     ],
     ["config:\n\tderpkit:domain: a\n", "Pulumi.local.yaml:2:1: Tabs are not allowed as indentation"],
     [
+      "config: {}\n---\nconfig: {}\n",
+      "Pulumi.local.yaml:2:1: A stack file is one document; remove the line ---",
+    ],
+    [
       "config: *nowhere\n",
       "Pulumi.local.yaml: Unresolved alias (the anchor must be set before the alias): nowhere",
     ],
@@ -120,6 +124,24 @@ test("a file that is not YAML is refused with the place and the reason", async (
     const [first] = error.problems;
     assert.equal(`${first?.path}: ${first?.message}`, problem);
   }
+});
+
+test("nesting beyond measure is said to be that", async (t) => {
+  const root = await startProject(t, { "Pulumi.yaml": "", "Pulumi.local.yaml": "[".repeat(50_000) });
+  const { problems } = await failure("config-invalid", resolveStack("local", root));
+  assert.match(problems[0]?.message ?? "", /^Lists and mappings are nested too deeply$/);
+});
+
+test("a key that is given with its namespace and without is refused", async (t) => {
+  const root = await startProject(t, {
+    "Pulumi.yaml": "",
+    "Pulumi.local.yaml": "config:\n  derpkit:domain: a.b\n  domain: c.d\n",
+  });
+  const error = await failure("config-invalid", resolveStack("local", root));
+  assert.deepEqual(
+    error.problems.map(({ path }) => path),
+    ["derpkit:domain"],
+  );
 });
 
 test("what is no mapping, has no end or grows beyond measure is refused", async (t) => {

@@ -91,11 +91,17 @@ function parseStack(text: string, file: string): Document {
   });
 }
 
-function renderYamlError({ message, linePos }: YAMLError, file: string): Problem {
+function renderYamlError({ code, message, linePos }: YAMLError, file: string): Problem {
   const start = linePos?.[0];
-  const [sentence = message] = message.split(/ at line \d+|\n/);
+  const [sentence = message] = (sentences[code] ?? message).split(/ at line \d+|\n/);
   return { path: `${basename(file)}:${start?.line ?? 1}:${start?.col ?? 1}`, message: sentence };
 }
+
+/** Where the library speaks to its caller, and not to who wrote the file. */
+const sentences: Partial<Readonly<Record<YAMLError["code"], string>>> = {
+  MULTIPLE_DOCS: "A stack file is one document; remove the line ---",
+  RESOURCE_EXHAUSTION: "Lists and mappings are nested too deeply",
+};
 
 function readConfig(document: Document, file: string): Pick<StackFile, "config" | "secretKeys"> {
   const { config: section = {} } = membersOf(toJavaScript(document, file), "the file", file);
@@ -104,6 +110,7 @@ function readConfig(document: Document, file: string): Pick<StackFile, "config" 
   for (const [written, value] of Object.entries(membersOf(section, "config", file))) {
     // As in Pulumi, a key without a namespace is the project's own.
     const key = written.includes(":") ? written : `derpkit:${written}`;
+    if (config.has(key)) throw givenTwice(key, file);
     if (isSecret(value)) secretKeys.add(key);
     config.set(key, isSecret(value) ? "[secret]" : renderValue(value));
   }
@@ -130,6 +137,14 @@ function membersOf(value: unknown, what: string, where: string): Readonly<Record
   if (value === null || value === undefined) return {};
   if (typeof value === "object" && !Array.isArray(value)) return { ...value };
   throw new KitError("config-invalid", { message: `In a stack file, ${what} has to be a mapping.`, where });
+}
+
+/** The engine takes one of the two, and not always the same. */
+function givenTwice(key: string, where: string): KitError {
+  return new KitError("config-invalid", {
+    where,
+    problems: [{ path: key, message: "is given twice, with its namespace and without; keep one" }],
+  });
 }
 
 function isSecret(value: unknown): boolean {

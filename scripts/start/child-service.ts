@@ -30,6 +30,15 @@ const healthAnswerMs = 2_000;
 /** Lines of a relay that are shown if it dies. */
 const keptLines = 12;
 
+/**
+ * Relays that run. What ends this process without stopping them, such as a second Ctrl-C, takes them along; the end of
+ * their standard input does not, if one hangs.
+ */
+const alive = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of alive) child.kill("SIGKILL");
+});
+
 interface Running {
   readonly release: Release;
   readonly child: ChildProcess;
@@ -119,8 +128,10 @@ function launch(release: Release, options: ChildServiceOptions, forget: () => vo
     ([code, signal]) => exited(node, signal === null ? `exit status ${code}` : `signal ${signal}`, lines),
     (cause: unknown) => exited(node, "it could not be started", [], cause),
   );
+  alive.add(child);
   const running: Running = { release, child, ended, stopping: false, wasHealthy: false };
   void ended.then((error) => {
+    alive.delete(child);
     if (running.stopping) return;
     forget();
     if (running.wasHealthy) died(error);

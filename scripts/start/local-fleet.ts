@@ -89,6 +89,7 @@ function startMember(
     pollInterval: pollIntervalMs,
     healthLimit: healthLimitMs,
     retryFailed: true,
+    auditDelivery: true,
   });
   return { updater, stopRelay: () => service.stop() };
 }

@@ -10,7 +10,12 @@ import { KitError, type Problem } from "../../relay/errors.ts";
  */
 export async function requireFreePorts(nodes: readonly FleetNode[]): Promise<void> {
   const problems = (await Promise.all(nodes.map(problemsOf))).flat();
-  if (problems.length > 0) throw new KitError("port-in-use", { problems });
+  if (problems.length === 0) return;
+  throw new KitError("port-in-use", {
+    message: "Not every port that the relays need can be had.",
+    fix: "Stop the program that holds it, perhaps another npm start of this stack, or choose another port in the stack file.",
+    problems,
+  });
 }
 
 async function problemsOf({ name, ipv4, derpPort, stunPort }: FleetNode): Promise<Problem[]> {

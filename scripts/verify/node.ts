@@ -51,8 +51,9 @@ const nothing: Outcome<Seen> = { status: "passed", seen: { detail: "" } };
 const noAddress = { status: "failed", cause: "the map gives this node no address of either family" } as const;
 
 /**
- * Checks a node: TLS, login and STUN over each of its families, everything else once. What builds on a failed check is
- * not tried, and all else runs at the same time: a node that falls silent costs three deadlines at most.
+ * Checks a node: TLS, login and STUN over each of its families, everything else once; of a STUN-only node, STUN alone.
+ * What builds on a failed check is not tried, and all else runs at the same time: a node that falls silent costs three
+ * deadlines at most.
  */
 export async function verifyNode(target: Target, options: NodeOptions): Promise<NodeReport> {
   const { node, region } = target;
@@ -67,7 +68,7 @@ export async function verifyNode(target: Target, options: NodeOptions): Promise<
   });
   const places = listAddresses(node);
   await Promise.all([
-    runTcp(run, node, places, options),
+    ...(node.STUNOnly === true ? [] : [runTcp(run, node, places, options)]),
     ...places.map((place) => runStun(run, node, place, options, silent)),
   ]);
   checks.sort((a, b) => checkNames.indexOf(a.name) - checkNames.indexOf(b.name));

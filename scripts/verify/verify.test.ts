@@ -103,6 +103,21 @@ test("a node that the map gives no address of either family fails", async (t) =>
   assert.match(detailOf(result, "packet"), /no address of either family/);
 });
 
+test("a STUN-only node is asked for STUN and nothing else", async (t) => {
+  const relay = await startTestRelay(t);
+  const result = await verifyNode(t, nodeOf(relay, { STUNOnly: true, DERPPort: 9 }));
+  assert.deepEqual(
+    result.checks.map(({ name, status }) => `${name} ${status}`),
+    ["stun-ipv4 passed"],
+  );
+  assert.deepEqual(judge([result]), { ok: true, gaps: [] });
+  const mute = await verifyNode(t, nodeOf(relay, { STUNOnly: true, STUNPort: -1 }));
+  assert.deepEqual(judge([mute]), {
+    ok: false,
+    gaps: ["901a could not be tested over ipv4, which is required"],
+  });
+});
+
 test("nothing verified is not good", () => {
   assert.equal(judge([]).ok, false);
 });

@@ -66,13 +66,16 @@ export async function verifyNodes(
  * @param required IPv4 unless the caller knows better
  */
 export function judge(results: readonly NodeResult[], required: readonly Family[] = ["ipv4"]): Verdict {
-  const gaps = results.flatMap(({ name, checks }) =>
-    required
+  const gaps = results.flatMap(({ name, checks }) => {
+    // A STUN-only node has no other checks than STUN's.
+    const first = checks.every((check) => check.name.startsWith("stun-")) ? "stun" : "tls";
+    return required
       .filter(
-        (family) => !checks.some((check) => check.name === `tls-${family}` && check.status !== "untested"),
+        (family) =>
+          !checks.some((check) => check.name === `${first}-${family}` && check.status !== "untested"),
       )
-      .map((family) => `${name} could not be tested over ${family}, which is required`),
-  );
+      .map((family) => `${name} could not be tested over ${family}, which is required`);
+  });
   const failed = results.some(({ checks }) => checks.some(({ status }) => status === "failed"));
   return { ok: !failed && gaps.length === 0 && results.length > 0, gaps };
 }
