@@ -30,6 +30,11 @@ export const errorTable = {
     summary: "The relay's key file is not in derper's format.",
     fix: 'It has to read {"PrivateKey": "privkey:<64 hex digits>"}; restore it from a backup, or move it away to get a new key.',
   },
+  "mesh-key-invalid": {
+    exit: 1,
+    summary: "The mesh key file does not hold mesh keys.",
+    fix: "It has to hold 64 hex digits, or several such lines; make a key with `openssl rand -hex 32`.",
+  },
   "certificate-invalid": {
     exit: 1,
     summary: "The certificate or its key cannot be used.",

@@ -41,6 +41,12 @@ export function normaliseIp(text: string): string | undefined {
   return bytes === undefined ? undefined : decodeIp(bytes);
 }
 
+/** The 16 bytes of an address, IPv4 in its mapped form; all zero without one. */
+export function mapIp(bytes: Uint8Array | undefined): Buffer {
+  if (bytes === undefined) return Buffer.alloc(16);
+  return bytes.length === 4 ? Buffer.concat([mappedPrefix, bytes]) : Buffer.from(bytes);
+}
+
 /** The 4 bytes of a v4-mapped address; any other bytes as they are. */
 export function unmapIp(bytes: Uint8Array): Uint8Array {
   return bytes.length === 16 && mappedPrefix.equals(bytes.subarray(0, 12)) ? bytes.subarray(12) : bytes;

@@ -1,13 +1,19 @@
 /** Puts a relay together: everything is acquired before anything listens, and stopped in reverse. */
 import { randomBytes } from "node:crypto";
+import { homedir } from "node:os";
 import { resolve } from "node:path";
+import { createTrust } from "./client/transport.ts";
 import { loadCertificate } from "./config/certificate-files.ts";
 import { parseDuration } from "./config/duration.ts";
 import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
 import { parseListenAddress } from "./config/listen-address.ts";
+import { parseMeshWith } from "./config/mesh.ts";
+import { loadMeshKeys } from "./config/mesh-key-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
 import type { NodeKey } from "./crypto/keys.ts";
+import { KitError } from "./errors.ts";
+import { startMeshClient } from "./mesh/mesh-client.ts";
 import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
 import type { Health } from "./net/http-answers.ts";
 import { createStunCounters, startStunServer, type StunServer } from "./stun/server.ts";
@@ -45,10 +51,25 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
   const privateKey = await loadOrCreateKeyFile(resolve(stateDirectory, config.keyFile));
   const certificate = await loadCertificate(config, resolve(stateDirectory, config.certDir), new Date());
+  const meshKeys = await loadMeshKeys(
+    config.meshPskFile && resolve(stateDirectory, config.meshPskFile),
+    homedir(),
+  );
+  const [meshKey] = meshKeys;
+  const meshWith = parseMeshWith(config.meshWith) ?? [];
+  if (meshWith.length > 0 && meshKey === undefined) {
+    throw new KitError("config-invalid", {
+      message: "The relay's configuration has mistakes.",
+      problems: [
+        { path: "meshWith (-mesh-with)", message: "needs a mesh key: give meshPskFile (-mesh-psk-file)" },
+      ],
+    });
+  }
 
   const flush = (): void => core.flush(now());
   const core = new RelayCore({
     privateKey,
+    meshKeys: meshKeys.map((key) => Buffer.from(key, "hex")),
     limits: {
       writeMs: milliseconds(config.tcpWriteTimeout),
       silentMs: milliseconds(config.tcpUserTimeout),
@@ -80,6 +101,13 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       now,
     }),
   );
+  if (meshKey !== undefined && meshWith.length > 0) {
+    const trust = createTrust();
+    for (const { host, dialHost, port, certName } of meshWith) {
+      const peer = { identity: { hostName: host, certName }, dialHost, port };
+      acquired.use(startMeshClient({ core, peer, privateKey, meshKey, trust, log, now }));
+    }
+  }
   const ticking = setInterval(() => core.tick(now()), tickMs);
   acquired.defer(() => clearInterval(ticking));
   acquired.defer(() => {

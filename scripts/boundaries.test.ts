@@ -34,7 +34,15 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "relay/net/",
-    to: ["relay/net/", "relay/core/", "relay/protocol/", "relay/crypto/", "relay/config/", "relay/errors.ts"],
+    to: [
+      "relay/net/",
+      "relay/core/",
+      "relay/protocol/",
+      "relay/crypto/",
+      "relay/config/",
+      "relay/ip-address.ts",
+      "relay/errors.ts",
+    ],
     why: "sockets point at the core; what else runs in the process is composed in relay/relay.ts",
   },
   {
@@ -48,8 +56,20 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "the client proves the relay, so it shares the wire format with it and nothing of its behaviour",
   },
   {
+    from: "relay/mesh/",
+    to: [
+      "relay/mesh/",
+      "relay/core/",
+      "relay/client/",
+      "relay/protocol/",
+      "relay/crypto/",
+      "relay/net/stream-transport.ts",
+    ],
+    why: "to the region's other relays this one is a client whose frames go to the core",
+  },
+  {
     from: "relay/config/",
-    to: ["relay/config/", "relay/crypto/", "relay/errors.ts"],
+    to: ["relay/config/", "relay/protocol/info.ts", "relay/crypto/", "relay/errors.ts"],
     why: "infra and the docs read the schema without loading a relay",
   },
   {

@@ -26,7 +26,7 @@ export type ConnectOptions = TransportOptions &
   Pick<LoginOptions, "privateKey" | "prober"> & { readonly fastStart?: boolean };
 
 /** What arrives unasked. */
-export type Received = Exclude<ServerFrame, { type: "ping" | "pong" | "keepAlive" }>;
+export type Received = Exclude<ServerFrame, { type: "ping" | "pong" | "keepAlive" | "peerPresent" }>;
 
 export interface RelayConnection extends AsyncDisposable {
   readonly facts: LoginFacts;
@@ -188,6 +188,7 @@ class Channel {
         break;
       case "ping":
       case "keepAlive":
+      case "peerPresent": // For watchers, and this client is none.
         return;
       case "packet":
       case "peerGone":

@@ -9,6 +9,8 @@ export type ServerFrame =
       readonly key: NodeKey;
       readonly reason: "disconnected" | "notHere" | "unknown";
     }
+  /** To watchers: a connection of this key is there. Address and flags are of no use to a relay. */
+  | { readonly type: "peerPresent"; readonly key: NodeKey }
   | { readonly type: "keepAlive" }
   /** Both hold the eight bytes of a ping. */
   | { readonly type: "ping" | "pong"; readonly payload: Buffer }
@@ -31,6 +33,8 @@ export function decodeServerFrame(type: number, payload: Buffer): ServerFrame | 
     case FrameType.peerGone:
       if (payload.length < keyLength) return undefined;
       return { type: "peerGone", key: keyAt(payload), reason: goneReason(payload[keyLength]) };
+    case FrameType.peerPresent:
+      return payload.length < keyLength ? undefined : { type: "peerPresent", key: keyAt(payload) };
     case FrameType.keepAlive:
       return { type: "keepAlive" };
     case FrameType.ping:

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { parseListenAddress } from "./listen-address.ts";
+import { parseMeshWith } from "./mesh.ts";
 
 /** What the schema says of an option beyond its type. */
 export interface OptionNotes {
@@ -93,6 +94,31 @@ export const relayConfigSchema = v.strictObject({
     ),
     v.description("What / answers: empty for a small page, blank for an empty one, a URL for a redirect."),
     v.metadata({ flag: "home" } satisfies OptionNotes),
+  ),
+  meshPskFile: v.pipe(
+    v.optional(v.string("has to be a path"), ""),
+    v.description(
+      "File with the region's mesh key: 64 hex digits; of several lines all are accepted and the first is shown. " +
+        "Empty: /home/derp/keys/derp-mesh.key or $HOME/keys/derp-mesh.key, if there is one.",
+    ),
+    v.metadata({ flag: "mesh-psk-file" } satisfies OptionNotes),
+  ),
+  meshWith: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string("has to be text"),
+        v.check(
+          (text) => parseMeshWith(text) !== undefined,
+          "has to be a comma list of host, host:port or host/dialhost, each with =sha256-raw:<hex> if it is pinned",
+        ),
+      ),
+      "",
+    ),
+    v.description("The region's other relays; this one may be among them."),
+    v.metadata({
+      flag: "mesh-with",
+      example: "901a.derp.example.com,901b.derp.example.com",
+    } satisfies OptionNotes),
   ),
   tcpWriteTimeout: v.pipe(
     v.optional(duration, "2s"),

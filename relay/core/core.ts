@@ -1,21 +1,33 @@
 /** The relay without its sockets: all sessions, the router between them, and the clock that drives them. */
-import { type NodeKey, type PrivateKey, publicKeyOf } from "../crypto/keys.ts";
+import { isZeroKey, type NodeKey, type PrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import { Counters } from "./counters.ts";
 import { defaultQueueLimits } from "./packet-queue.ts";
+import { MeshLink } from "./mesh-link.ts";
 import { Router } from "./router.ts";
-import { type CloseReason, Session, type SessionLimits, type Shared, type Transport } from "./session.ts";
+import {
+  type Flushable,
+  type Origin,
+  Session,
+  type SessionLimits,
+  type Shared,
+  type Ticking,
+  type Transport,
+} from "./session.ts";
 import { SlabPool } from "./slab-pool.ts";
 
 /** derper's limits, but for the queue (repair Q18). */
 export const defaultLimits: SessionLimits = {
   loginMs: 10_000,
   writeMs: 2_000,
+  meshWriteMs: 30_000,
   silentMs: 15_000,
   queue: defaultQueueLimits,
 };
 
 export interface CoreOptions {
   readonly privateKey: PrivateKey;
+  /** Keys of the region's mesh, 32 bytes each: whoever shows one is a relay. None by default. */
+  readonly meshKeys?: readonly Buffer[];
   readonly limits?: Partial<SessionLimits>;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
@@ -28,23 +40,29 @@ export class RelayCore {
   readonly counters = new Counters();
   readonly router = new Router(this.counters);
   readonly #sessions = new Set<Session>();
+  readonly #links = new Set<MeshLink>();
   readonly #shared: Shared;
-  #toFlush: Session[] = [];
+  #toFlush: Flushable[] = [];
 
-  constructor({ privateKey, limits, random, requestFlush }: CoreOptions) {
+  constructor({ privateKey, meshKeys = [], limits, random, requestFlush }: CoreOptions) {
     this.publicKey = publicKeyOf(privateKey);
     this.#shared = {
       privateKey,
       publicKey: this.publicKey,
+      // An all-zero key is no key: it would let everybody in who has none.
+      meshKeys: meshKeys.filter((key) => !isZeroKey(key)),
       router: this.router,
       counters: this.counters,
       pool: new SlabPool(),
       limits: { ...defaultLimits, ...limits },
       random,
-      flushLater: (session) => {
-        if (this.#toFlush.push(session) === 1) requestFlush();
+      flushLater: (flushable) => {
+        if (this.#toFlush.push(flushable) === 1) requestFlush();
       },
-      ended: (session) => this.#sessions.delete(session),
+      ended: (ticking) => {
+        if (ticking instanceof Session) this.#sessions.delete(ticking);
+        else if (ticking instanceof MeshLink) this.#links.delete(ticking);
+      },
     };
   }
 
@@ -57,31 +75,41 @@ export class RelayCore {
    * Begins a connection.
    *
    * @param head what goes before ServerKey: the HTTP answer, or nothing at fast start
-   * @param notIdeal the client named another node as its ideal one
    */
-  open(transport: Transport, head: Buffer, notIdeal: boolean, now: number): Session {
-    const session = new Session(this.#shared, transport, notIdeal, now);
+  open(transport: Transport, head: Buffer, origin: Origin, now: number): Session {
+    const session = new Session(this.#shared, transport, origin, now);
     this.#sessions.add(session);
     session.greet(head, now);
     return session;
   }
 
-  /** Writes all that this turn has brought. */
-  flush(now: number): void {
-    const sessions = this.#toFlush;
-    this.#toFlush = [];
-    for (const session of sessions) session.flush(now);
+  /** Begins a link to another relay of the mesh, over a connection on which we are logged in with the mesh key. */
+  openLink(transport: Transport, now: number): MeshLink {
+    const link = new MeshLink(this.#shared, transport, now);
+    this.#links.add(link);
+    return link;
   }
 
-  /** Does what time has made due, for every session. To be called several times a second. */
+  /** Writes all that this turn has brought. */
+  flush(now: number): void {
+    const flushables = this.#toFlush;
+    this.#toFlush = [];
+    for (const flushable of flushables) flushable.flush(now);
+  }
+
+  /** Does what time has made due. To be called several times a second. */
   tick(now: number): void {
-    for (const session of this.#sessions) {
-      if (now >= session.nextDeadline()) session.tick(now);
-    }
+    for (const session of this.#sessions) tickIfDue(session, now);
+    for (const link of this.#links) tickIfDue(link, now);
   }
 
   /** Ends every connection. */
-  close(reason: CloseReason): void {
+  close(reason: "shutdown"): void {
     for (const session of this.#sessions) session.close(reason);
+    for (const link of this.#links) link.close(reason);
   }
+}
+
+function tickIfDue(ticking: Ticking, now: number): void {
+  if (now >= ticking.nextDeadline()) ticking.tick(now);
 }

@@ -32,6 +32,12 @@ export class Counters {
   gotPing = 0;
   sentPong = 0;
   unknownFrames = 0;
+  packetsForwardedIn = 0;
+  packetsForwardedOut = 0;
+  multiForwarderCreated = 0;
+  multiForwarderDeleted = 0;
+  /** A way through another relay was to be removed that was not known. */
+  forwarderDeleteOther = 0;
   peerGoneDisconnected = 0;
   peerGoneNotHere = 0;
   writeTimeouts = 0;

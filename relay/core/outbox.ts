@@ -5,7 +5,7 @@
  * it stops taking (the client reads slower than others send), packets queue up here, bounded in bytes and age, and go
  * out in small pieces, so that progress can be told from a dead client.
  */
-import type { ClientSet } from "./client-set.ts";
+import type { Peer } from "./peer.ts";
 import { PacketQueue, type QueueLimits, type QueueObserver } from "./packet-queue.ts";
 import { type SlabPool, slabSize } from "./slab-pool.ts";
 
@@ -22,7 +22,7 @@ export interface Pipe {
 
 /** Told what became of the packets. */
 export interface OutboxObserver {
-  sent(source: ClientSet, bytes: number): void;
+  sent(source: Peer, bytes: number): void;
   dropped(disco: boolean, bytes: number): void;
 }
 
@@ -31,6 +31,7 @@ const pieceSize = 16_384;
 
 export class Outbox {
   readonly #pipe: Pipe;
+  readonly #type: number;
   readonly #pool: SlabPool;
   readonly #limits: QueueLimits;
   readonly #disco: QueueObserver;
@@ -42,8 +43,10 @@ export class Outbox {
   #otherQueue: PacketQueue | undefined;
   #blocked = false;
 
-  constructor(pipe: Pipe, pool: SlabPool, limits: QueueLimits, observer: OutboxObserver) {
+  /** @param type of the frames that packets become: RecvPacket for a client, ForwardPacket for a relay */
+  constructor(pipe: Pipe, type: number, pool: SlabPool, limits: QueueLimits, observer: OutboxObserver) {
     this.#pipe = pipe;
+    this.#type = type;
     this.#pool = pool;
     this.#limits = limits;
     const sent = observer.sent.bind(observer);
@@ -61,20 +64,13 @@ export class Outbox {
   }
 
   /** Adds a packet from `source`: `packet[start, end)`, copied now. */
-  pushPacket(
-    source: ClientSet,
-    disco: boolean,
-    packet: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): void {
+  pushPacket(source: Peer, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
     if (disco) {
-      this.#discoQueue ??= new PacketQueue(this.#pool, this.#limits);
+      this.#discoQueue ??= new PacketQueue(this.#type, this.#pool, this.#limits);
       this.#discoQueue.push(source, packet, start, end, now, this.#disco);
       return;
     }
-    this.#otherQueue ??= new PacketQueue(this.#pool, this.#limits);
+    this.#otherQueue ??= new PacketQueue(this.#type, this.#pool, this.#limits);
     this.#otherQueue.push(source, packet, start, end, now, this.#other);
     // A turn may bring more than one slab; what is whole need not wait for the turn's end.
     if (!this.#blocked && this.#otherQueue.bytes >= slabSize) this.flush(now);

@@ -3,15 +3,16 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { nodeKey } from "../crypto/keys.ts";
 import { frameLength } from "../testing/cast.ts";
-import { ClientSet } from "./client-set.ts";
+import { FrameType } from "../protocol/frame.ts";
+import { Peer } from "./peer.ts";
 import { defaultQueueLimits, PacketQueue } from "./packet-queue.ts";
 import { SlabPool, slabSize } from "./slab-pool.ts";
 
-const source = new ClientSet(nodeKey(Buffer.alloc(32, 5)));
+const source = new Peer(nodeKey(Buffer.alloc(32, 5)));
 
 /** A queue whose packets carry their number, and what became of each. */
 function numberedQueue(limits = defaultQueueLimits) {
-  const queue = new PacketQueue(new SlabPool(), limits);
+  const queue = new PacketQueue(FrameType.recvPacket, new SlabPool(), limits);
   const dropped: number[] = [];
   const sent: number[] = [];
   const waiting: number[] = [];

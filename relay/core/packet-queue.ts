@@ -1,5 +1,5 @@
 /**
- * The packets that wait for one client, as finished RecvPacket frames.
+ * The packets that wait for one client or relay, as finished frames: RecvPacket for a client, ForwardPacket for a relay.
  *
  * A packet is copied once, into the slab it is sent from; frames of one slab that are sent together are one piece of
  * memory and leave as one write. What a ring of numbers says of each frame (length, time, source) is all else there is.
@@ -7,9 +7,9 @@
  * The queue is full when it holds more than `maxBytes` and more than `minPackets`; the oldest packet then makes room for
  * the newest (repair Q18: derper bounds by 32 packets whatever their size, and so drops most of a burst).
  */
-import { FrameType, headerLength } from "../protocol/frame.ts";
-import { recvPacketOverhead, writeHeader } from "../protocol/writer.ts";
-import type { ClientSet } from "./client-set.ts";
+import { headerLength, keyLength } from "../protocol/frame.ts";
+import { writeHeader } from "../protocol/writer.ts";
+import type { Peer } from "./peer.ts";
 import { type Slab, type SlabPool, slabSize } from "./slab-pool.ts";
 
 export interface QueueLimits {
@@ -21,15 +21,16 @@ export interface QueueLimits {
 
 export const defaultQueueLimits: QueueLimits = { maxBytes: 1_048_576, minPackets: 32, maxAge: 1_000 };
 
-/** Told of each packet that leaves the queue. `bytes` is the packet's length without frame header and key. */
+/** Told of each packet that leaves the queue. `bytes` is the length of what was pushed. */
 export interface QueueObserver {
-  sent(source: ClientSet, bytes: number): void;
+  sent(source: Peer, bytes: number): void;
   dropped(bytes: number): void;
 }
 
 const initialRing = 64;
 
 export class PacketQueue {
+  readonly #type: number;
   readonly #pool: SlabPool;
   readonly #limits: QueueLimits;
   readonly #slabs: Slab[] = [];
@@ -40,13 +41,15 @@ export class PacketQueue {
   /** Ring of what is known of each frame; its size is a power of two. */
   #lengths = new Uint32Array(initialRing);
   #times = new Float64Array(initialRing);
-  #sources: (ClientSet | undefined)[] = Array.from({ length: initialRing });
+  #sources: (Peer | undefined)[] = Array.from({ length: initialRing });
   #first = 0;
   #count = 0;
   /** Bytes of all waiting frames, headers included. */
   #bytes = 0;
 
-  constructor(pool: SlabPool, limits: QueueLimits) {
+  /** @param type of the frames that packets become */
+  constructor(type: number, pool: SlabPool, limits: QueueLimits) {
+    this.#type = type;
     this.#pool = pool;
     this.#limits = limits;
   }
@@ -60,19 +63,12 @@ export class PacketQueue {
   }
 
   /** Adds a packet, and drops the oldest ones while the queue is over its limits. */
-  push(
-    source: ClientSet,
-    packet: Buffer,
-    start: number,
-    end: number,
-    now: number,
-    observer: QueueObserver,
-  ): void {
-    const length = recvPacketOverhead + end - start;
+  push(source: Peer, packet: Buffer, start: number, end: number, now: number, observer: QueueObserver): void {
+    const length = overheadOf(source) + end - start;
     const slab = this.#slabFor(length);
-    const at = writeHeader(slab.buffer, slab.used, FrameType.recvPacket, length - headerLength);
-    source.key.copy(slab.buffer, at);
-    packet.copy(slab.buffer, slab.used + recvPacketOverhead, start, end);
+    let at = writeHeader(slab.buffer, slab.used, this.#type, length - headerLength);
+    if (!source.anonymous) at += source.key.copy(slab.buffer, at);
+    packet.copy(slab.buffer, at, start, end);
     slab.used += length;
     if (this.#count === this.#lengths.length) this.#growRing();
     const index = (this.#first + this.#count) & (this.#lengths.length - 1);
@@ -82,7 +78,7 @@ export class PacketQueue {
     this.#count++;
     this.#bytes += length;
     while (this.#bytes > this.#limits.maxBytes && this.#count > this.#limits.minPackets) {
-      observer.dropped(this.#shift() - recvPacketOverhead);
+      this.#drop(observer);
     }
   }
 
@@ -94,9 +90,7 @@ export class PacketQueue {
    */
   take(maxBytes: number, now: number, observer: QueueObserver): Buffer | undefined {
     const oldest = now - this.#limits.maxAge;
-    while (this.#count > 0 && (this.#times[this.#first] as number) < oldest) {
-      observer.dropped(this.#shift() - recvPacketOverhead);
-    }
+    while (this.#count > 0 && (this.#times[this.#first] as number) < oldest) this.#drop(observer);
     if (this.#count === 0) return undefined;
     this.#leaveEmptySlabs();
     const slab = this.#slabs[0] as Slab;
@@ -107,9 +101,8 @@ export class PacketQueue {
       const length = this.#lengths[this.#first] as number;
       if (end > start && end + length - start > maxBytes) break;
       end += length;
-      const source = this.#sources[this.#first] as ClientSet;
-      this.#shift();
-      observer.sent(source, length - recvPacketOverhead);
+      const source = this.#shift();
+      observer.sent(source, length - overheadOf(source));
     }
     return slab.buffer.subarray(start, end);
   }
@@ -128,19 +121,25 @@ export class PacketQueue {
 
   /** Drops everything that waits. */
   clear(observer: QueueObserver): void {
-    while (this.#count > 0) observer.dropped(this.#shift() - recvPacketOverhead);
+    while (this.#count > 0) this.#drop(observer);
   }
 
-  /** Takes the oldest frame out of the books and returns its length. */
-  #shift(): number {
+  #drop(observer: QueueObserver): void {
+    const length = this.#lengths[this.#first] as number;
+    observer.dropped(length - overheadOf(this.#shift()));
+  }
+
+  /** Takes the oldest frame out of the books and returns its source. */
+  #shift(): Peer {
     this.#leaveEmptySlabs();
     const length = this.#lengths[this.#first] as number;
+    const source = this.#sources[this.#first] as Peer;
     this.#sources[this.#first] = undefined;
     this.#first = (this.#first + 1) & (this.#lengths.length - 1);
     this.#count--;
     this.#bytes -= length;
     this.#head += length;
-    return length;
+    return source;
   }
 
   /** Moves on from slabs whose frames are all sent or dropped, but keeps the last one, which is still written to. */
@@ -164,7 +163,7 @@ export class PacketQueue {
     const size = this.#lengths.length;
     const lengths = new Uint32Array(2 * size);
     const times = new Float64Array(2 * size);
-    const sources: (ClientSet | undefined)[] = Array.from({ length: 2 * size });
+    const sources: (Peer | undefined)[] = Array.from({ length: 2 * size });
     for (let i = 0; i < size; i++) {
       const from = (this.#first + i) & (size - 1);
       lengths[i] = this.#lengths[from] as number;
@@ -176,4 +175,9 @@ export class PacketQueue {
     this.#sources = sources;
     this.#first = 0;
   }
+}
+
+/** What comes before the packet: the header, and the source's key if there is one. */
+function overheadOf(source: Peer): number {
+  return headerLength + (source.anonymous ? 0 : keyLength);
 }

@@ -3,17 +3,31 @@
  *
  * It opens no socket and reads no clock. Times are milliseconds on a clock that never goes back.
  */
+import { timingSafeEqual } from "node:crypto";
 import type { NodeKey, PrivateKey } from "../crypto/keys.ts";
-import { FrameType, limits, nonceLength, PeerGoneReason } from "../protocol/frame.ts";
+import {
+  FrameType,
+  keyLength,
+  limits,
+  nonceLength,
+  PeerGoneReason,
+  PeerPresentFlag,
+} from "../protocol/frame.ts";
 import { encodeServerInfo, openClientInfo } from "../protocol/handshake.ts";
 import type { ClientInfo } from "../protocol/info.ts";
 import { FrameReader, type FrameSink, Verdict } from "../protocol/reader.ts";
-import { encodeFrame, encodePeerGone, encodePong, encodeServerKey } from "../protocol/writer.ts";
-import type { ClientSet, Connection } from "./client-set.ts";
+import {
+  encodeFrame,
+  encodePeerGone,
+  encodePeerPresent,
+  encodePong,
+  encodeServerKey,
+} from "../protocol/writer.ts";
+import type { Connection, Peer } from "./peer.ts";
 import type { Counters } from "./counters.ts";
 import { Outbox, type OutboxObserver, type Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
-import type { Router } from "./router.ts";
+import type { PresenceWatcher, Router } from "./router.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -25,6 +39,7 @@ export type CloseReason =
   | "protocol" // a frame that breaks the rules
   | "write-timeout"
   | "silent" // no answer to a ping
+  | "expelled" // a relay of the mesh demanded it (ClosePeer)
   | "shutdown";
 
 /** A session's socket. */
@@ -38,6 +53,8 @@ export interface SessionLimits {
   readonly loginMs: number;
   /** Longest time that a full socket may make no progress; 0 for no limit. derper: 2 s. */
   readonly writeMs: number;
+  /** The same for relays of the mesh. derper: 30 s. */
+  readonly meshWriteMs: number;
   /** Longest silence after a ping that was sent with a KeepAlive; 0 for no limit. */
   readonly silentMs: number;
   readonly queue: QueueLimits;
@@ -47,22 +64,49 @@ export interface SessionLimits {
 export interface Shared {
   readonly privateKey: PrivateKey;
   readonly publicKey: NodeKey;
+  /** Mesh keys that are accepted, 32 bytes each. */
+  readonly meshKeys: readonly Buffer[];
   readonly router: Router;
   readonly counters: Counters;
   readonly pool: SlabPool;
   readonly limits: SessionLimits;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
-  /** Has this session flushed at the end of the current turn. */
-  readonly flushLater: (session: Session) => void;
-  /** The session is over. */
-  readonly ended: (session: Session) => void;
+  /** Has somebody flushed at the end of the current turn. */
+  readonly flushLater: (flushable: Flushable) => void;
+  /** A session or a link is over. */
+  readonly ended: (ticking: Ticking) => void;
+}
+
+/** Who has something to write at the end of a turn. */
+export interface Flushable {
+  flush(now: number): void;
+}
+
+/** What time acts on. */
+export interface Ticking {
+  /** When `tick` has to be called at the latest. */
+  nextDeadline(): number;
+  /** Does what time has made due. */
+  tick(now: number): void;
+  close(reason: "shutdown"): void;
+}
+
+/** Where a connection comes from. */
+export interface Origin {
+  /** 16 bytes, IPv4 in its mapped form; all zero if it is not known. */
+  readonly ip: Buffer;
+  readonly port: number;
+  /** The client would rather be on another node of the region (header Ideal-Node). */
+  readonly notIdeal: boolean;
 }
 
 /** A connection after login. */
 interface Open {
   readonly kind: "open";
-  readonly clients: ClientSet;
+  readonly peer: Peer;
+  /** It has shown the mesh key. */
+  readonly mesh: boolean;
   readonly info: ClientInfo;
   readonly since: number;
   /** Interval between KeepAlives: 60 to 65 s, chosen once, so that a fleet of clients does not wake all at once. */
@@ -79,7 +123,7 @@ const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
 /** Changes of home within this time of connecting are arrivals, not moves. */
 const settledAfterMs = 5_000;
 
-export class Session implements Connection, FrameSink, OutboxObserver {
+export class Session implements Connection, PresenceWatcher, Ticking, FrameSink, OutboxObserver {
   readonly #shared: Shared;
   readonly #transport: Transport;
   readonly #outbox: Outbox;
@@ -91,27 +135,27 @@ export class Session implements Connection, FrameSink, OutboxObserver {
   #pongPending = false;
   #flushWanted = false;
   #home = false;
-  readonly #notIdeal: boolean;
+  readonly #origin: Origin;
+  #watching = false;
   #notHereLimit: TokenBucket | undefined;
   /** Peers this client has heard from and is told about when they go. */
-  readonly #watched = new Set<ClientSet>();
-  #lastSource: ClientSet | undefined;
-  #lastDestination: ClientSet | undefined;
+  readonly #watched = new Set<Peer>();
+  #lastSource: Peer | undefined;
+  #lastDestination: Peer | undefined;
 
-  /** @param notIdeal the client would rather be on another node of the region (header Ideal-Node) */
-  constructor(shared: Shared, transport: Transport, notIdeal: boolean, now: number) {
+  constructor(shared: Shared, transport: Transport, origin: Origin, now: number) {
     this.#shared = shared;
     this.#transport = transport;
-    this.#notIdeal = notIdeal;
+    this.#origin = origin;
     this.#now = now;
     this.#state = { kind: "login", deadline: now + shared.limits.loginMs };
-    this.#outbox = new Outbox(transport, shared.pool, shared.limits.queue, this);
+    this.#outbox = new Outbox(transport, FrameType.recvPacket, shared.pool, shared.limits.queue, this);
     shared.counters.accepts++;
   }
 
   /** The client's key, once it has proved it. */
   get key(): NodeKey | undefined {
-    return this.#state.kind === "open" ? this.#state.clients.key : undefined;
+    return this.#state.kind === "open" ? this.#state.peer.key : undefined;
   }
 
   get closed(): boolean {
@@ -153,7 +197,6 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     this.#afterWrite();
   }
 
-  /** When `tick` has to be called at the latest. */
   nextDeadline(): number {
     const state = this.#state;
     if (state.kind === "closed") return Number.POSITIVE_INFINITY;
@@ -161,7 +204,6 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy);
   }
 
-  /** Does what time has made due. */
   tick(now: number): void {
     const state = this.#state;
     this.#now = now;
@@ -183,19 +225,19 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     if (state.kind === "closed") return;
     this.#state = closed;
     this.#outbox.clear();
-    if (state.kind === "open") this.#leave(state.clients);
+    if (state.kind === "open") this.#leave(state.peer);
     this.#shared.ended(this);
     this.#transport.close(reason);
   }
 
   // Connection: what other clients' doings mean for this one.
 
-  deliver(source: ClientSet, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
+  deliver(source: Peer, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
     this.#outbox.pushPacket(source, disco, packet, start, end, now);
     if (!this.#flushWanted) this.#wantFlush();
   }
 
-  peerGone(peer: ClientSet): void {
+  peerGone(peer: Peer): void {
     this.#shared.counters.peerGoneDisconnected++;
     this.#watched.delete(peer);
     if (this.#lastSource === peer) this.#lastSource = undefined;
@@ -210,6 +252,32 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     this.#sendControl(encodePeerGone(key, PeerGoneReason.notHere));
   }
 
+  presence(): Buffer {
+    const state = this.#state;
+    if (state.kind !== "open") throw new Error("only who is logged in is present");
+    const { ip, port, notIdeal } = this.#origin;
+    const flags =
+      (state.mesh ? PeerPresentFlag.meshPeer : 0) |
+      (state.info.isProber ? PeerPresentFlag.prober : 0) |
+      (notIdeal ? PeerPresentFlag.notIdeal : 0);
+    return encodePeerPresent(state.peer.key, ip, port, flags || PeerPresentFlag.regular);
+  }
+
+  expel(): void {
+    this.close("expelled");
+  }
+
+  // PresenceWatcher: what a relay of the mesh is told.
+
+  present(frame: Buffer): void {
+    this.#sendControl(frame);
+  }
+
+  absent(key: NodeKey): void {
+    this.#shared.counters.peerGoneDisconnected++;
+    this.#sendControl(encodePeerGone(key, PeerGoneReason.disconnected));
+  }
+
   // FrameSink: what the client sends.
 
   header(type: number, length: number): Verdict {
@@ -221,7 +289,7 @@ export class Session implements Connection, FrameSink, OutboxObserver {
         : Verdict.refuse;
     }
     if (state.kind === "closed") return Verdict.refuse;
-    if (state.clients.size > 1) state.clients.speak(this);
+    if (state.peer.size > 1) state.peer.speak(this);
     switch (type) {
       case FrameType.sendPacket:
         return within(length, limits.sendPacket);
@@ -230,9 +298,11 @@ export class Session implements Connection, FrameSink, OutboxObserver {
       case FrameType.notePreferred:
         return length === 1 ? Verdict.deliver : Verdict.refuse;
       case FrameType.forwardPacket:
+        return state.mesh ? within(length, limits.forwardPacket) : Verdict.refuse;
       case FrameType.watchConns:
+        return state.mesh && length === 0 ? Verdict.deliver : Verdict.refuse;
       case FrameType.closePeer:
-        return Verdict.refuse; // These need the mesh key, and nobody has it yet.
+        return state.mesh && length === keyLength ? Verdict.deliver : Verdict.refuse;
       default:
         if (!knownTypes.has(type)) this.#shared.counters.unknownFrames++;
         return Verdict.skip;
@@ -243,21 +313,35 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     const state = this.#state;
     if (state.kind === "login") return this.#login(buffer.subarray(start, end));
     if (state.kind === "closed") return false;
-    if (type === FrameType.sendPacket) {
-      const { router } = this.#shared;
-      const last = this.#lastDestination;
-      this.#lastDestination = router.route(this, state.clients, last, buffer, start, end, this.#now);
-    } else if (type === FrameType.ping) {
-      this.#pong(buffer.subarray(start, start + 8));
-    } else {
-      this.#preferHome(buffer[start] !== 0, state);
+    const { router } = this.#shared;
+    switch (type) {
+      case FrameType.sendPacket: {
+        const last = this.#lastDestination;
+        this.#lastDestination = router.route(this, state.peer, last, buffer, start, end, this.#now);
+        break;
+      }
+      case FrameType.forwardPacket:
+        router.deliverForwarded(this, buffer, start, end, this.#now);
+        break;
+      case FrameType.ping:
+        this.#pong(buffer.subarray(start, start + 8));
+        break;
+      case FrameType.notePreferred:
+        this.#preferHome(buffer[start] !== 0, state);
+        break;
+      case FrameType.watchConns:
+        this.#watchRegion(state.peer);
+        break;
+      case FrameType.closePeer:
+        router.expel(buffer.subarray(start, end));
+        break;
     }
-    return true;
+    return !this.closed; // It may have expelled itself.
   }
 
   // OutboxObserver: what became of packets for the client.
 
-  sent(source: ClientSet, bytes: number): void {
+  sent(source: Peer, bytes: number): void {
     const { counters } = this.#shared;
     counters.packetsSent++;
     counters.bytesSent += bytes;
@@ -273,12 +357,14 @@ export class Session implements Connection, FrameSink, OutboxObserver {
     const greeting = openClientInfo(payload, privateKey);
     if (greeting === undefined) return false;
     const { key, info } = greeting;
+    const mesh = this.#holdsMeshKey(info);
     // ServerInfo is the first frame after ServerKey: clients and probers rely on it.
     this.#sendControl(encodeServerInfo(privateKey, key, random(nonceLength)));
     const keepAliveMs = 60_000 + (random(2).readUInt16BE() / 65_536) * 5_000;
     this.#state = {
       kind: "open",
-      clients: router.register(this, key),
+      peer: router.register(this, key),
+      mesh,
       info,
       since: this.#now,
       keepAliveMs,
@@ -286,17 +372,22 @@ export class Session implements Connection, FrameSink, OutboxObserver {
       heardBy: Number.POSITIVE_INFINITY,
     };
     counters.connections++;
-    if (this.#notIdeal) counters.notIdealConnections++;
+    if (this.#origin.notIdeal) counters.notIdealConnections++;
+    router.announce(this);
     return true;
   }
 
-  #leave(clients: ClientSet): void {
+  #leave(peer: Peer): void {
     const { router, counters } = this.#shared;
     counters.connections--;
-    if (this.#notIdeal) counters.notIdealConnections--;
+    if (this.#origin.notIdeal) counters.notIdealConnections--;
     if (this.#home) counters.homeConnections--;
-    for (const watched of this.#watched) watched.watchers.delete(this);
-    router.unregister(this, clients);
+    if (this.#watching) router.unwatch(this);
+    for (const watched of this.#watched) {
+      watched.watchers.delete(this);
+      router.forget(watched);
+    }
+    router.unregister(this, peer);
   }
 
   /**
@@ -341,15 +432,30 @@ export class Session implements Connection, FrameSink, OutboxObserver {
   }
 
   /** Notes that the client has heard from a peer, or tells it at once that the peer left while its packet waited here. */
-  #watch(source: ClientSet): void {
-    const present = source.size > 0 ? source : this.#shared.router.find(source.key, 0);
-    if (present === undefined) {
+  #watch(source: Peer): void {
+    if (source.anonymous) return;
+    const current = this.#shared.router.current(source);
+    if (current === undefined) {
       this.peerGone(source);
       return;
     }
     this.#lastSource = source;
-    this.#watched.add(present);
-    present.watchers.add(this);
+    this.#watched.add(current);
+    current.watchers.add(this);
+  }
+
+  /** Another relay wants to know who is here. This relay itself, connected to itself, does not. */
+  #watchRegion(peer: Peer): void {
+    const { router, publicKey } = this.#shared;
+    if (this.#watching || peer.key.equals(publicKey)) return;
+    this.#watching = true;
+    router.watch(this);
+  }
+
+  #holdsMeshKey({ meshKey }: ClientInfo): boolean {
+    if (meshKey === undefined) return false;
+    const shown = Buffer.from(meshKey, "hex");
+    return this.#shared.meshKeys.some((accepted) => timingSafeEqual(accepted, shown));
   }
 
   #sendControl(frame: Buffer): void {
@@ -363,7 +469,8 @@ export class Session implements Connection, FrameSink, OutboxObserver {
   }
 
   #afterWrite(): void {
-    const { writeMs } = this.#shared.limits;
+    const { writeMs: clientMs, meshWriteMs } = this.#shared.limits;
+    const writeMs = this.#state.kind === "open" && this.#state.mesh ? meshWriteMs : clientMs;
     if (!this.#outbox.blocked) this.#pongPending = false;
     else if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
   }

@@ -9,6 +9,7 @@ import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { KitError } from "../errors.ts";
+import { encodeIp, mapIp } from "../ip-address.ts";
 import {
   answer,
   type AnswerContext,
@@ -16,7 +17,7 @@ import {
   plainError,
   type PlainRequest,
 } from "./http-answers.ts";
-import { attachSession } from "./socket-transport.ts";
+import { attachSession } from "./attach-session.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 
@@ -129,7 +130,9 @@ function handleUpgrade(
   connection.setTimeout(0);
   if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
   const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
-  attachSession(socket, head, (transport) => core.open(transport, greeting, upgrade.notIdeal, now()), now);
+  const { remoteAddress = "", remotePort = 0 } = connection;
+  const origin = { ip: mapIp(encodeIp(remoteAddress)), port: remotePort, notIdeal: upgrade.notIdeal };
+  attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
 }
 
 function handleRequest(request: IncomingMessage, response: ServerResponse, context: AnswerContext): void {

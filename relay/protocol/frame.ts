@@ -66,6 +66,17 @@ export const PeerGoneReason = {
 } as const;
 export type PeerGoneReason = (typeof PeerGoneReason)[keyof typeof PeerGoneReason];
 
+/** What PeerPresent says of a connection: the sum of these. */
+export const PeerPresentFlag = {
+  /** None of the others. Zero is what relays say that are too old to know. */
+  regular: 0x01,
+  /** It has shown the mesh key. */
+  meshPeer: 0x02,
+  prober: 0x04,
+  /** The client would rather be on another node of the region. */
+  notIdeal: 0x08,
+} as const;
+
 /** Payload lengths, in bytes, beyond which a relay closes the connection. */
 export const limits = {
   clientInfo: { min: keyLength + nonceLength, max: 262_144 },

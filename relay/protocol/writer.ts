@@ -37,6 +37,11 @@ export function encodePeerGone(key: Uint8Array, reason: PeerGoneReason): Buffer 
   return encodeFrame(FrameType.peerGone, key, Uint8Array.of(reason));
 }
 
+/** PeerPresent: 51 bytes of payload. `ip` has 16 bytes, IPv4 in its mapped form. */
+export function encodePeerPresent(key: Uint8Array, ip: Uint8Array, port: number, flags: number): Buffer {
+  return encodeFrame(FrameType.peerPresent, key, ip, Uint8Array.of(port >>> 8, port & 0xff, flags));
+}
+
 /** Pong: the first eight bytes of a ping's payload. */
 export function encodePong(payload: Uint8Array): Buffer {
   return encodeFrame(FrameType.pong, payload.subarray(0, 8));

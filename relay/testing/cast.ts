@@ -1,7 +1,7 @@
 /** A relay core with a clock in hand, and the clients of the tests: alice, bob, cathy. All in memory, all of it real protocol. */
 import { createHash } from "node:crypto";
 import { RelayCore } from "../core/core.ts";
-import type { CloseReason, Session, SessionLimits, Transport } from "../core/session.ts";
+import type { CloseReason, Origin, Session, SessionLimits, Transport } from "../core/session.ts";
 import { type NodeKey, type PrivateKey, privateKeyFromSeed, publicKeyOf } from "../crypto/keys.ts";
 import { FrameType, headerLength, keyLength } from "../protocol/frame.ts";
 import { encodeClientInfo } from "../protocol/handshake.ts";
@@ -34,9 +34,10 @@ export class Stage {
   readonly core: RelayCore;
   #flushWanted = false;
 
-  constructor(limits: Partial<SessionLimits> = {}) {
+  constructor(limits: Partial<SessionLimits> = {}, meshKeys: readonly Buffer[] = []) {
     this.core = new RelayCore({
       privateKey: relayPrivate,
+      meshKeys,
       limits,
       random: seededRandom("relay"),
       requestFlush: () => {
@@ -55,9 +56,22 @@ export class Stage {
     }
   }
 
+  /** The relay's own key. */
+  readonly relayKey: PrivateKey = relayPrivate;
+
+  /** The public key that a client of this name has. */
+  keyOf(name: string): NodeKey {
+    return publicKeyOf(privateKeyOf(name));
+  }
+
   /** A client that is logged in. Its handshake frames are not among those it saw. */
-  join(name: string, info: Partial<ClientInfo> = {}): Client {
-    const client = new Client(this, name);
+  join(name: string, info: Partial<ClientInfo> = {}, origin: Partial<Origin> = {}): Client {
+    return this.joinAs(privateKeyOf(name), info, origin);
+  }
+
+  /** The same with a key of the test's choice. */
+  joinAs(key: PrivateKey, info: Partial<ClientInfo> = {}, origin: Partial<Origin> = {}): Client {
+    const client = new Client(this, key, origin);
     client.login(info);
     this.pass();
     client.seen.length = 0;
@@ -80,11 +94,16 @@ export class Client implements Transport {
   /** What the "socket" holds while the client does not read. */
   #stuck: Buffer[] | undefined;
 
-  constructor(stage: Stage, name: string, notIdeal = false) {
+  constructor(stage: Stage, who: string | PrivateKey, origin: Partial<Origin> = {}) {
     this.#stage = stage;
-    this.privateKey = privateKeyFromSeed(createHash("sha256").update(name).digest());
+    this.privateKey = typeof who === "string" ? privateKeyOf(who) : who;
     this.key = publicKeyOf(this.privateKey);
-    this.session = stage.core.open(this, Buffer.alloc(0), notIdeal, stage.now);
+    this.session = stage.core.open(
+      this,
+      Buffer.alloc(0),
+      { ip: Buffer.alloc(16), port: 0, notIdeal: false, ...origin },
+      stage.now,
+    );
   }
 
   /** Stops reading: the socket keeps the next write and takes no more. */
@@ -152,6 +171,10 @@ export class Client implements Transport {
       },
     });
   }
+}
+
+function privateKeyOf(name: string): PrivateKey {
+  return privateKeyFromSeed(createHash("sha256").update(name).digest());
 }
 
 /** A packet that looks like a disco message. */

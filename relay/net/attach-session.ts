@@ -1,0 +1,29 @@
+/** Joins a session to a socket: the only place where DERP meets a client's stream. */
+import type { Duplex } from "node:stream";
+import type { Session, Transport } from "../core/session.ts";
+import { StreamTransport } from "./stream-transport.ts";
+
+/** Opens the session that a transport belongs to. */
+export type OpenSession = (transport: Transport) => Session;
+
+/**
+ * Runs DERP over an upgraded socket.
+ *
+ * @param head bytes that came together with the HTTP request: they belong to DERP (fast start)
+ * @param now the relay's clock
+ */
+export function attachSession(
+  socket: Duplex,
+  head: Buffer,
+  openSession: OpenSession,
+  now: () => number,
+): void {
+  const transport = new StreamTransport(socket);
+  const session = openSession(transport);
+  transport.onDrained = () => session.handleDrained(now());
+  socket.on("data", (chunk: Buffer) => session.receive(chunk, now()));
+  socket.on("end", () => session.close("end"));
+  socket.on("close", () => session.close("end"));
+  socket.on("error", () => session.close("end")); // The peer's network failed; `close` follows.
+  if (head.length > 0) session.receive(head, now());
+}
