@@ -112,7 +112,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
 /** Packages that each part may load. */
 const packages: Readonly<Record<string, { names: readonly string[]; why: string }>> = {
   relay: {
-    names: ["@noble/ciphers", "valibot"],
+    names: ["@noble/ciphers", "valibot", "ws"],
     why: "each one runs on every node and sees every byte (docs/dependencies.md)",
   },
   infra: { names: ["@pulumi/pulumi", "valibot"], why: "they are what a user's own program has to install" },

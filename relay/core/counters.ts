@@ -25,6 +25,8 @@ export interface Dropped {
 
 export class Counters {
   accepts = 0;
+  /** Those among them that came in a WebSocket. */
+  webSocketAccepts = 0;
   packetsReceived: ByKind = { disco: 0, other: 0 };
   bytesReceived = 0;
   packetsSent = 0;

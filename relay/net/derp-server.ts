@@ -17,9 +17,10 @@ import {
   plainError,
   type PlainRequest,
 } from "./http-answers.ts";
-import { attachSession } from "./attach-session.ts";
+import { attachSession, type OpenSession } from "./attach-session.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
+import { attachWebSocket } from "./websocket.ts";
 
 export interface DerpServerOptions {
   readonly core: RelayCore;
@@ -65,8 +66,9 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     headersTimeout: headMs,
     requestTimeout: 30_000,
     connectionsCheckingInterval: 2_000,
-    shouldUpgradeCallback: (request: IncomingMessage) =>
-      parseUpgrade(request.url ?? "", request.headers) !== undefined,
+    // Other upgrades are ignored, as derper ignores them: those requests are answered as if they had not asked.
+    shouldUpgradeCallback: ({ url = "", headers }: IncomingMessage) =>
+      parseUpgrade(url, headers) !== undefined,
   });
   const sockets = new Set<Duplex>();
   const refresh = (): void => {
@@ -129,10 +131,18 @@ function handleUpgrade(
   connection.setNoDelay(true);
   connection.setTimeout(0);
   if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
-  const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
   const { remoteAddress = "", remotePort = 0 } = connection;
   const origin = { ip: mapIp(encodeIp(remoteAddress)), port: remotePort, notIdeal: upgrade.notIdeal };
-  attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
+  if (upgrade.carrier === "websocket") {
+    const open: OpenSession = (transport) => {
+      core.counters.webSocketAccepts++;
+      return core.open(transport, Buffer.alloc(0), origin, now());
+    };
+    attachWebSocket(request, socket, head, open, now);
+  } else {
+    const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
+    attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
+  }
 }
 
 function handleRequest(request: IncomingMessage, response: ServerResponse, context: AnswerContext): void {

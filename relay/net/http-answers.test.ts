@@ -40,7 +40,7 @@ test("12. /derp without an upgrade gives 426", () => {
 
 test("12, 13, 17. an upgrade is Upgrade: DERP or a bare websocket, in any case, on exactly /derp", () => {
   for (const value of ["DERP", "derp", "Derp", "websocket", "WebSocket"]) {
-    assert.deepEqual(upgrade(value), { fastStart: false, notIdeal: false }, value);
+    assert.deepEqual(upgrade(value), { carrier: "plain", fastStart: false, notIdeal: false }, value);
   }
   for (const value of ["foo", "", "h2c", "derp, websocket"]) assert.equal(upgrade(value), undefined, value);
   for (const path of ["/derp/", "/derp/x", "/", "/Derp"])
@@ -49,7 +49,9 @@ test("12, 13, 17. an upgrade is Upgrade: DERP or a bare websocket, in any case, 
 
 test("13. the upgrade's answer is five exact lines and an empty one", () => {
   assert.equal(
-    renderUpgradeAnswer({ fastStart: false, notIdeal: false }, relayPublic).toString("latin1"),
+    renderUpgradeAnswer({ carrier: "plain", fastStart: false, notIdeal: false }, relayPublic).toString(
+      "latin1",
+    ),
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Version: 2\r\n" +
       `Derp-Public-Key: ${relayPublic.toString("hex")}\r\n\r\n`,
   );
@@ -63,9 +65,12 @@ test("15, 32. fast start is exactly 1, and an ideal node is any name", () => {
     ["", false],
   ] as const) {
     const request = parseUpgrade("/derp", { upgrade: "DERP", "derp-fast-start": value, "ideal-node": "1a" });
-    assert.deepEqual(request, { fastStart, notIdeal: true });
+    assert.deepEqual(request, { carrier: "plain", fastStart, notIdeal: true });
   }
-  assert.equal(renderUpgradeAnswer({ fastStart: true, notIdeal: false }, relayPublic).length, 0);
+  assert.equal(
+    renderUpgradeAnswer({ carrier: "plain", fastStart: true, notIdeal: false }, relayPublic).length,
+    0,
+  );
 });
 
 test("24, 25. generate_204 echoes a valid challenge and ignores any other", () => {

@@ -5,8 +5,13 @@ import { protocolVersion } from "../protocol/frame.ts";
 /** Headers by lower-case name, as Node gives them. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** What the client asked for besides the upgrade. */
+/** The WebSocket subprotocol of DERP. */
+export const subprotocol = "derp";
+
+/** What the client asked for. */
 export interface UpgradeRequest {
+  /** How DERP's bytes travel: as they are, or in WebSocket messages. */
+  readonly carrier: "plain" | "websocket";
   /** The client already knows the relay's key and skips the HTTP answer. */
   readonly fastStart: boolean;
   /** The client would rather be on another node of the region. */
@@ -14,15 +19,19 @@ export interface UpgradeRequest {
 }
 
 /**
- * Tells whether a request is a DERP upgrade: path exactly `/derp`, `Upgrade` equal to `derp`, or to `websocket` without
- * the subprotocol (which ancient clients sent), in any case. Method and HTTP version do not matter, as in derper.
+ * Tells whether a request is a DERP upgrade: path exactly `/derp`, `Upgrade` equal to `derp` or to `websocket` in any
+ * case. Without the subprotocol a WebSocket is plain DERP by another name, which ancient clients sent. Method and HTTP
+ * version do not matter, as in derper. In a WebSocket there is no fast start.
  */
 export function parseUpgrade(target: string, headers: RequestHeaders): UpgradeRequest | undefined {
   if (target.split("?", 1)[0] !== "/derp") return undefined;
   const upgrade = single(headers["upgrade"]).toLowerCase();
   if (upgrade !== "derp" && upgrade !== "websocket") return undefined;
+  const offered = single(headers["sec-websocket-protocol"]);
+  const carrier = upgrade === "websocket" && offered.includes(subprotocol) ? "websocket" : "plain";
   return {
-    fastStart: single(headers["derp-fast-start"]) === "1",
+    carrier,
+    fastStart: carrier === "plain" && single(headers["derp-fast-start"]) === "1",
     notIdeal: single(headers["ideal-node"]) !== "",
   };
 }

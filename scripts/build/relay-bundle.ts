@@ -83,6 +83,10 @@ export async function readRelayBundle(folder: string): Promise<RelayBundle> {
   }
 }
 
+/** CommonJS packages ask for Node's modules by `require`, which a module does not have by itself. */
+const requireShim =
+  'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);';
+
 /** The bundle's first line: a person with nothing but the file can tell what it is, and so can `readRelayBundle`. */
 const banner = "// derpkit relay ";
 
@@ -133,8 +137,13 @@ async function bundle(
       write: false,
       metafile: true,
       logLevel: "silent",
-      define: { DERPKIT_VERSION: JSON.stringify(version) },
-      banner: { js: `${banner}${version}` },
+      define: {
+        DERPKIT_VERSION: JSON.stringify(version),
+        // `ws` would load native helpers from wherever Node finds some. They save nothing that DERP needs.
+        "process.env.WS_NO_BUFFER_UTIL": '"1"',
+        "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
+      },
+      banner: { js: `${banner}${version}\n${requireShim}` },
       footer: { js: notices },
     });
   } catch (cause) {
