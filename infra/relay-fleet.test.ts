@@ -106,7 +106,7 @@ test("a node's description has sorted keys and the relay's configuration", async
     name: "901a",
     regionCode: "alfa",
     regionId: 901,
-    relayConfig: { certMode: "pinned", hostname: "a.example" },
+    relayConfig: { certMode: "pinned", hostname: "a.example", httpPort: -1 },
     stunPort: 3478,
   });
 });

@@ -49,7 +49,13 @@ async function folderWith(t: TestContext, config: object): Promise<string> {
   return folder;
 }
 
-const config = { listen: "127.0.0.1:0", hostname: "relay.derpkit.internal", certMode: "pinned", stun: false };
+const config = {
+  listen: "127.0.0.1:0",
+  hostname: "relay.derpkit.internal",
+  certMode: "pinned",
+  stun: false,
+  httpPort: -1,
+};
 
 test("-version prints the version, and -help every flag; both exit with 0", async (t) => {
   const folder = await folderWith(t, config);

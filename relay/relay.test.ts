@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { cp, readFile, rename, rm, stat } from "node:fs/promises";
-import { connect as connectTcp } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
@@ -245,6 +245,7 @@ test("9, 38. the key and the certificate are made once, with the rights of secre
     hostname,
     certMode: "pinned",
     stun: false,
+    httpPort: -1,
   });
   await using again = await startRelay(config, {
     stateDirectory: relay.folder,
@@ -271,6 +272,7 @@ test("a certificate that is missing, of another name or of another key ends the 
       hostname: name,
       certMode,
       stun: false,
+      httpPort: -1,
     });
     await startRelay(config, { stateDirectory: folder, version: "", bundle: null, log: () => {} });
   };
@@ -373,4 +375,28 @@ function certificatesIn(messages: Buffer): Buffer[] {
     return certificates;
   }
   return [];
+}
+
+test("30. the plain HTTP port redirects, ignores upgrades and ends with the relay", async (t) => {
+  const { relay } = await startTestRelay(t, { stun: false, httpPort: await freePort() });
+  const asked = async (head: string): Promise<string> => {
+    const socket = connectTcp(relay.httpPort ?? 0, "127.0.0.1");
+    socket.write(`${head}\r\nHost: relay.example:81\r\nConnection: close\r\n\r\n`);
+    return Buffer.concat(await socket.toArray()).toString("latin1");
+  };
+  assert.match(
+    await asked("GET /foo?x=1 HTTP/1.1"),
+    /^HTTP\/1\.1 302 Found\r\n[^]*\r\nLocation: https:\/\/relay\.example:81\/foo\?x=1\r\n/,
+  );
+  assert.match(await asked("GET /derp HTTP/1.1\r\nUpgrade: DERP"), /^HTTP\/1\.1 302 /);
+  assert.match(await asked("POST / HTTP/1.1\r\nContent-Length: 0"), /^HTTP\/1\.1 400 [^]*Use HTTPS\n$/);
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
 }

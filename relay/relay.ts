@@ -15,6 +15,7 @@ import type { NodeKey } from "./crypto/keys.ts";
 import { KitError } from "./errors.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
 import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
+import { type HttpPort, startHttpPort } from "./net/http-port.ts";
 import type { Health } from "./net/http-answers.ts";
 import { createStunCounters, startStunServer, type StunServer } from "./stun/server.ts";
 
@@ -30,6 +31,8 @@ export interface RelayDependencies {
 export interface Relay extends AsyncDisposable {
   readonly publicKey: NodeKey;
   readonly derpPort: number;
+  /** Of plain HTTP; undefined if that is off. */
+  readonly httpPort: number | undefined;
   /** Undefined if STUN is off. */
   readonly stunPort: number | undefined;
   readonly core: RelayCore;
@@ -90,13 +93,21 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       }),
     );
   }
+  let http: HttpPort | undefined;
+  if (config.httpPort !== -1) {
+    http = acquired.use(await startHttpPort({ host: listen.host, port: config.httpPort }));
+  }
   const derp: DerpServer = acquired.use(
     await startDerpServer({
       core,
       listen,
       hostname: config.hostname,
       certificate,
-      answers: { home: config.home, health: () => ({ ok: state === "serving", version, bundle, state }) },
+      answers: {
+        home: config.home,
+        derp: config.derp,
+        health: () => ({ ok: state === "serving", version, bundle, state }),
+      },
       keepaliveMs: milliseconds(config.tcpKeepaliveTime),
       now,
     }),
@@ -117,6 +128,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   return {
     publicKey: core.publicKey,
     derpPort: derp.address.port,
+    httpPort: http?.address.port,
     stunPort: stun?.address.port,
     core,
     get connections() {

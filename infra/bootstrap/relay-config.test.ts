@@ -4,16 +4,16 @@ import * as v from "valibot";
 import { relayConfigSchema } from "../../relay/config/schema.ts";
 import { buildRelayConfig } from "./relay-config.ts";
 
-test("a relay on a machine of its own needs its name and nothing else", () => {
+test("a relay on a machine of its own needs its name, and no port 80", () => {
   const config = buildRelayConfig({ hostName: "901a.example.com", listen: ":443", stunPort: 3478 });
-  assert.equal(JSON.stringify(config), '{"certMode":"pinned","hostname":"901a.example.com"}');
+  assert.equal(JSON.stringify(config), '{"certMode":"pinned","hostname":"901a.example.com","httpPort":-1}');
 });
 
 test("what differs from the relay's defaults is written, keys sorted, and the relay takes it", () => {
   const config = buildRelayConfig({ hostName: "a.example", listen: "127.0.0.1:20001", stunPort: 20002 });
   assert.equal(
     JSON.stringify(config),
-    '{"certMode":"pinned","hostname":"a.example","listen":"127.0.0.1:20001","stunPort":20002}',
+    '{"certMode":"pinned","hostname":"a.example","httpPort":-1,"listen":"127.0.0.1:20001","stunPort":20002}',
   );
   const { listen, stunPort, certDir } = v.parse(relayConfigSchema, config);
   assert.deepEqual(

@@ -17,6 +17,8 @@ export function buildRelayConfig({ hostName, listen, stunPort }: RelaySettings):
   return {
     certMode: "pinned",
     hostname: hostName,
+    // Firewalls open no port 80, and not every machine lets the relay bind it.
+    httpPort: -1,
     ...(listen === defaults.listen ? {} : { listen }),
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
   };

@@ -71,6 +71,26 @@ export const relayConfigSchema = v.strictObject({
     ),
     v.metadata({ flag: "c" } satisfies OptionNotes),
   ),
+  httpPort: v.pipe(
+    v.optional(
+      v.pipe(
+        v.number("has to be a number, not text"),
+        v.integer("has to be a whole number"),
+        v.check(
+          (number) => number === -1 || (number >= 1 && number <= 65_535),
+          "has to be from 1 to 65535, or -1 for none",
+        ),
+      ),
+      80,
+    ),
+    v.description("TCP port of plain HTTP: the captive-portal check, and a redirect to HTTPS; -1 for none."),
+    v.metadata({ flag: "http-port" } satisfies OptionNotes),
+  ),
+  derp: v.pipe(
+    v.optional(v.boolean("has to be true or false"), true),
+    v.description("Serve DERP; false leaves STUN and the HTTP answers."),
+    v.metadata({ flag: "derp" } satisfies OptionNotes),
+  ),
   stun: v.pipe(
     v.optional(v.boolean("has to be true or false"), true),
     v.description("Answer STUN."),

@@ -1,23 +1,17 @@
 /** The relay's HTTPS listener: plain requests get their answer, upgrades become DERP sessions. */
 import { once } from "node:events";
-import { createServer, type Server } from "node:https";
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type TLSSocket } from "node:tls";
 import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
-import { KitError } from "../errors.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
-import {
-  answer,
-  type AnswerContext,
-  type PlainAnswer,
-  plainError,
-  type PlainRequest,
-} from "./http-answers.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
+import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
+import { listenOn, plainRequest, respond } from "./http-messages.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 import { attachWebSocket } from "./websocket.ts";
@@ -68,7 +62,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     connectionsCheckingInterval: 2_000,
     // Other upgrades are ignored, as derper ignores them: those requests are answered as if they had not asked.
     shouldUpgradeCallback: ({ url = "", headers }: IncomingMessage) =>
-      parseUpgrade(url, headers) !== undefined,
+      answers.derp && parseUpgrade(url, headers) !== undefined,
   });
   const sockets = new Set<Duplex>();
   const refresh = (): void => {
@@ -88,11 +82,13 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     if (!acceptsServerName(hostname, socket.servername || undefined)) socket.destroy();
   });
   server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("request", (request, response) => handleRequest(request, response, answers));
+  server.on("request", (request, response) =>
+    respond(request, response, answer(plainRequest(request), answers)),
+  );
   // HTTP CONNECT is for derper's experimental ACE, which is off there by default.
   server.on("connect", (_request, socket) => dismiss(socket, plainError(403, "CONNECT not enabled")));
   server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head, options));
-  await listen(server, options.listen);
+  await listenOn(server, options.listen, "The relay");
 
   return {
     address: server.address() as AddressInfo,
@@ -122,7 +118,7 @@ function handleUpgrade(
 ): void {
   const upgrade = parseUpgrade(request.url ?? "", request.headers);
   const { core, answers, keepaliveMs, now } = options;
-  if (upgrade === undefined) {
+  if (upgrade === undefined || !answers.derp) {
     // Where `shouldUpgradeCallback` is not known (Bun), requests for other upgrades come here as well.
     dismiss(socket, answer(plainRequest(request), answers));
     return;
@@ -143,19 +139,6 @@ function handleUpgrade(
     const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
     attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
   }
-}
-
-function handleRequest(request: IncomingMessage, response: ServerResponse, context: AnswerContext): void {
-  const { status, headers, body } = answer(plainRequest(request), context);
-  const length = status === 204 ? {} : { "Content-Length": Buffer.byteLength(body) };
-  response.writeHead(status, { ...headers, ...length });
-  response.end(body);
-  request.resume();
-}
-
-function plainRequest({ method = "GET", url = "/", headers }: IncomingMessage): PlainRequest {
-  const challenge = headers["x-tailscale-challenge"];
-  return { method, target: url, challenge: Array.isArray(challenge) ? challenge[0] : challenge };
 }
 
 /**
@@ -182,19 +165,4 @@ function renderAnswer({ status, headers, body }: PlainAnswer): string {
     "",
     body,
   ].join("\r\n");
-}
-
-async function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
-  const listening = once(server, "listening");
-  server.listen({ port, ...(host === undefined ? {} : { host }) });
-  try {
-    await listening;
-  } catch (cause) {
-    const inUse = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
-    throw new KitError(inUse ? "port-in-use" : "listen-failed", {
-      message: `The relay cannot listen on TCP port ${port}.`,
-      where: host ?? "every address",
-      cause,
-    });
-  }
 }

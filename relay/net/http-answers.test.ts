@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { relayPublic } from "../testing/vectors.ts";
-import { answer, type AnswerContext, browserHeaders } from "./http-answers.ts";
+import { answer, type AnswerContext, answerPlainPort, browserHeaders } from "./http-answers.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 
 const context = (home = ""): AnswerContext => ({
   home,
+  derp: true,
   health: () => ({ ok: true, version: "1.0.0", bundle: null, state: "serving" }),
 });
 const upgrade = (value: string, path = "/derp") => parseUpgrade(path, { upgrade: value });
@@ -114,10 +115,33 @@ test("28. a home of blank is an empty page, and a URL a redirect", () => {
 test("/healthz is 503 when the relay is not well", () => {
   const sick: AnswerContext = {
     home: "",
+    derp: true,
     health: () => ({ ok: false, version: "1", bundle: "ab", state: "stopping" }),
   };
   const { status, body } = answer({ method: "GET", target: "/healthz", challenge: undefined }, sick);
   assert.equal(status, 503);
   assert.deepEqual(JSON.parse(body), { ok: false, version: "1", bundle: "ab", state: "stopping" });
   assert.equal(ask("/healthz").status, 200);
+});
+
+test("29. without DERP, /derp is 404, the probes go on, and the home page says so", () => {
+  const off: AnswerContext = { ...context(), derp: false };
+  const ask = (target: string) => answer({ method: "GET", target, challenge: undefined }, off);
+  assert.deepEqual([ask("/derp").status, ask("/derp").body], [404, "derp server disabled\n"]);
+  assert.equal(ask("/derp/probe").status, 200);
+  assert.match(ask("/").body, /Status: <b>disabled<\/b>/);
+});
+
+test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTTPS and refuses the rest", () => {
+  const plain = (method: string, target: string) =>
+    answerPlainPort({ method, target, challenge: "ts_x" }, "relay.example:8080");
+  assert.equal(plain("GET", "/generate_204").headers["X-Tailscale-Response"], "response ts_x");
+  const moved = plain("GET", "/foo?x=1");
+  assert.deepEqual([moved.status, moved.headers["Location"]], [302, "https://relay.example:8080/foo?x=1"]);
+  assert.deepEqual([plain("HEAD", "/").status, plain("HEAD", "/").body], [302, ""]);
+  assert.deepEqual([plain("POST", "/foo").status, plain("POST", "/foo").body], [400, "Use HTTPS\n"]);
+  assert.match(
+    plain("GET", '/"><script>').body,
+    /^<a href="https:\/\/relay\.example:8080\/&#34;&gt;&lt;script&gt;">/,
+  );
 });

@@ -26,6 +26,8 @@ export interface Health {
 export interface AnswerContext {
   /** The option `home`: empty, `blank`, or a URL. */
   readonly home: string;
+  /** The option `derp`: whether this relay serves DERP at all. */
+  readonly derp: boolean;
   health(): Health;
 }
 
@@ -43,7 +45,9 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
   const [path = ""] = request.target.split("?", 1);
   switch (path) {
     case "/derp":
-      return plainError(426, "DERP requires connection upgrade");
+      return context.derp
+        ? plainError(426, "DERP requires connection upgrade")
+        : plainError(404, "derp server disabled");
     case "/derp/probe":
     case "/derp/latency-check":
       return probe(request.method);
@@ -61,8 +65,26 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
     case "/healthz":
       return healthz(context.health());
     default:
-      return home(context.home);
+      return home(context);
   }
+}
+
+/**
+ * Answers on the plain HTTP port beside HTTPS: the captive-portal check; everything else is sent to HTTPS, whatever
+ * host and port the client names.
+ *
+ * @param host the request's Host header
+ */
+export function answerPlainPort(request: PlainRequest, host: string): PlainAnswer {
+  const { method, target, challenge } = request;
+  if (target.split("?", 1)[0] === "/generate_204") return generate204(challenge);
+  if (method !== "GET" && method !== "HEAD") return plainError(400, "Use HTTPS");
+  const location = `https://${host}${target}`;
+  return {
+    status: 302,
+    headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
+    body: method === "HEAD" ? "" : `<a href="${escapeHtml(location)}">Found</a>.\n\n`,
+  };
 }
 
 /** An error as Go's `http.Error` writes it. */
@@ -96,25 +118,33 @@ function healthz(health: Health): PlainAnswer {
   };
 }
 
-function home(option: string): PlainAnswer {
+function home({ home: option, derp }: AnswerContext): PlainAnswer {
   const html = { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" };
   if (option === "blank") return { status: 200, headers: html, body: "" };
   if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
-  return { status: 200, headers: html, body: homePage };
+  return { status: 200, headers: html, body: renderHomePage(derp) };
+}
+
+function escapeHtml(value: string): string {
+  return value
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&#34;");
 }
 
 function text(status: number, body: string, headers: Readonly<Record<string, string>>): PlainAnswer {
   return { status, headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" }, body };
 }
 
-const homePage = `<!doctype html>
+const renderHomePage = (derp: boolean): string => `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>DERP</title></head>
 <body>
 <h1>DERP</h1>
 <p>This is a DERP relay. Tailscale clients that find no direct path to each other meet here; what they send
 is encrypted between them, and the relay cannot read it.</p>
-<ul>
+${derp ? "" : "<p>Status: <b>disabled</b></p>\n"}<ul>
 <li><a href="https://tailscale.com/kb/1232/derp-servers">About DERP servers</a></li>
 <li><a href="https://pkg.go.dev/tailscale.com/derp">The DERP protocol</a></li>
 <li><a href="https://tailscale.com/kb/1118/custom-derp-servers">Running your own</a></li>

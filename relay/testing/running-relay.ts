@@ -34,7 +34,7 @@ export async function startTestRelay(
 ): Promise<RunningRelay> {
   const folder = await temporaryFolder(t);
   const hostName = options.hostname ?? "relay.derpkit.internal";
-  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", ...options };
+  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", httpPort: -1, ...options };
   // Port 0 is for tests only; the schema keeps people from asking for it.
   const config = { ...v.parse(relayConfigSchema, input), stunPort: 0 };
   const relay = await startRelay(config, {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { isBuiltin } from "node:module";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -48,7 +49,11 @@ test("the licences of the packages in it are in it", () => {
   const code = bundle.code.toString();
   const [, notices = ""] = code.split("This file contains:");
   for (const name of ["@noble/ciphers", "valibot", "ws"]) {
-    assert.match(notices, new RegExp(`\\n${name}\\n\\n[^]*(?:MIT License|Permission is hereby granted)`), name);
+    assert.match(
+      notices,
+      new RegExp(`\\n${name}\\n\\n[^]*(?:MIT License|Permission is hereby granted)`),
+      name,
+    );
   }
 });
 
@@ -149,6 +154,7 @@ test("a module from outside of the project is refused", async (t) => {
 const packages: Readonly<Record<string, string>> = {
   "@noble/ciphers": "NaCl box, the encryption of DERP's handshake",
   valibot: "the schema of the configuration",
+  ws: "WebSocket, in which browsers speak DERP",
 };
 
 const bans: readonly { what: RegExp; why: string }[] = [
@@ -192,7 +198,7 @@ function contents({ inputs }: BuiltRelayBundle): string[] {
   const external = Object.values(inputs)
     .flatMap((input) => input.imports)
     .filter((entry) => entry.external === true && entry.path !== "<runtime>")
-    .map((entry) => entry.path);
+    .map(({ path: name }) => (isBuiltin(name) && !name.startsWith("node:") ? `node:${name}` : name));
   return [...Object.keys(inputs), ...new Set(external)];
 }
 
