@@ -35,6 +35,11 @@ export const errorTable = {
     summary: "The mesh key file does not hold mesh keys.",
     fix: "It has to hold 64 hex digits, or several such lines; make a key with `openssl rand -hex 32`.",
   },
+  "rate-config-invalid": {
+    exit: 1,
+    summary: "The rate config is not derper's JSON.",
+    fix: 'It has to read {"PerClientRateLimitBytesPerSec": N, "PerClientRateBurstBytes": M}; both are optional.',
+  },
   "certificate-invalid": {
     exit: 1,
     summary: "The certificate or its key cannot be used.",

@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   if (flags.version) return void process.stdout.write(`${version}\n`);
   const text = flags.config === undefined ? undefined : await readConfig(flags.config);
   const config = parseRelayConfig(text, flags.options, flags.config);
+  process.on("SIGHUP", () => {}); // Also while it starts; derper dies of it (repair Q10).
   const stop = stopRequest(config.exitOnStdinEnd);
   const relay = await startRelay(config, {
     // systemd sets it for a unit with StateDirectory=.
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
   });
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
   log(`derpkit relay ${version} serves ${config.hostname} on TCP ${relay.derpPort}, ${stun}`);
+  process.on("SIGHUP", () => void relay.reload());
   log(`${await stop}: stopping`);
   setTimeout(() => process.exit(1), stopWithinMs).unref();
   await relay[Symbol.asyncDispose]();
@@ -51,7 +53,6 @@ async function ownDigest(): Promise<string | null> {
 
 /** Resolves, once, with what asked the process to stop. */
 function stopRequest(onStdinEnd: boolean): Promise<string> {
-  process.on("SIGHUP", () => {}); // Unlike derper, which dies of it (repair Q10).
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(signal));
     if (!onStdinEnd) return;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { cp, readFile, rename, rm, stat } from "node:fs/promises";
+import { cp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
@@ -400,3 +400,27 @@ async function freePort(): Promise<number> {
   await once(probe, "close");
   return port;
 }
+
+test("103. a client over its rate is slowed down by TCP, and loses nothing", async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, "rate.json");
+  await writeFile(file, '{"PerClientRateLimitBytesPerSec":4000000,"PerClientRateBurstBytes":65568}');
+  const relay = await relayFor(t, { rateConfig: file });
+  const key = generatePrivateKey();
+  const socket = await dial(relay);
+  socket.write(Buffer.concat([Buffer.from(upgrade("Derp-Fast-Start: 1")), clientInfo(relay, key)]));
+  await read(socket, 45 + 58);
+  const packet = encodeSendPacket(publicKeyOf(key), Buffer.alloc(10_000));
+  for (let i = 0; i < 100; i++) socket.write(packet);
+  await read(socket, 100 * (5 + 32 + 10_000));
+  assert.ok(relay.core.counters.rateLimitWaited > 0);
+  socket.destroy();
+});
+
+test("104. beyond the accept limit connections are closed and counted, and the relay runs on", async (t) => {
+  const relay = await relayFor(t, { acceptConnectionLimit: 0.001, acceptConnectionBurst: 2 });
+  for (let i = 0; i < 2; i++) (await dial(relay)).destroy();
+  for (let i = 0; i < 3; i++) await assert.rejects(dial(relay));
+  const { acceptedConnections, rejectedConnections } = relay.core.counters;
+  assert.deepEqual([acceptedConnections, rejectedConnections], [2, 3]);
+});

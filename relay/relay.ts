@@ -9,10 +9,13 @@ import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
 import { parseListenAddress } from "./config/listen-address.ts";
 import { parseMeshWith } from "./config/mesh.ts";
 import { loadMeshKeys } from "./config/mesh-key-file.ts";
+import { loadRateConfig } from "./config/rate-config-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
+import type { Counters } from "./core/counters.ts";
+import { TokenBucket } from "./core/token-bucket.ts";
 import type { NodeKey } from "./crypto/keys.ts";
-import { KitError } from "./errors.ts";
+import { KitError, renderError } from "./errors.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
 import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
 import { type HttpPort, startHttpPort } from "./net/http-port.ts";
@@ -36,6 +39,8 @@ export interface Relay extends AsyncDisposable {
   /** Undefined if STUN is off. */
   readonly stunPort: number | undefined;
   readonly core: RelayCore;
+  /** Reads again what may change while the relay runs. A mistake is logged, and what held before goes on. */
+  reload(): Promise<void>;
   /** TCP connections that are open, whatever they have come to. */
   readonly connections: number;
 }
@@ -108,6 +113,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
         derp: config.derp,
         health: () => ({ ok: state === "serving", version, bundle, state }),
       },
+      accepts: createAcceptLimit(config, core.counters),
       keepaliveMs: milliseconds(config.tcpKeepaliveTime),
       now,
     }),
@@ -119,6 +125,8 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       acquired.use(startMeshClient({ core, peer, privateKey, meshKey, trust, log, now }));
     }
   }
+  const rateConfig = config.rateConfig && resolve(stateDirectory, config.rateConfig);
+  if (rateConfig !== "") core.setRateLimit(await loadRateConfig(rateConfig), now());
   const ticking = setInterval(() => core.tick(now()), tickMs);
   acquired.defer(() => clearInterval(ticking));
   acquired.defer(() => {
@@ -131,10 +139,34 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     httpPort: http?.address.port,
     stunPort: stun?.address.port,
     core,
+    async reload() {
+      if (rateConfig === "") return;
+      try {
+        core.setRateLimit(await loadRateConfig(rateConfig), now());
+        log("the rate config has been read again");
+      } catch (error) {
+        log(renderError(error));
+      }
+    },
     get connections() {
       return derp.connections;
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Takes connections at the configured rate, and counts them. */
+function createAcceptLimit(
+  { acceptConnectionLimit, acceptConnectionBurst }: RelayConfig,
+  counters: Counters,
+): () => boolean {
+  const unlimited = acceptConnectionLimit === undefined || acceptConnectionBurst === undefined;
+  const bucket = unlimited ? undefined : new TokenBucket(acceptConnectionLimit, acceptConnectionBurst, now());
+  return () => {
+    const accepted = bucket?.take(now()) ?? true;
+    if (accepted) counters.acceptedConnections++;
+    else counters.rejectedConnections++;
+    return accepted;
   };
 }
 

@@ -69,7 +69,14 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "relay/config/",
-    to: ["relay/config/", "relay/protocol/info.ts", "relay/crypto/", "relay/errors.ts"],
+    to: [
+      "relay/config/",
+      "relay/core/byte-bucket.ts",
+      "relay/protocol/info.ts",
+      "relay/protocol/frame.ts",
+      "relay/crypto/",
+      "relay/errors.ts",
+    ],
     why: "infra and the docs read the schema without loading a relay",
   },
   {

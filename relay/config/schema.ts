@@ -140,6 +140,29 @@ export const relayConfigSchema = v.strictObject({
       example: "901a.derp.example.com,901b.derp.example.com",
     } satisfies OptionNotes),
   ),
+  acceptConnectionLimit: v.pipe(
+    v.optional(v.pipe(v.number("has to be a number, not text"), v.gtValue(0, "has to be more than 0"))),
+    v.description(
+      "TCP connections that are accepted each second; the rest are closed at once. No limit by default.",
+    ),
+    v.metadata({ flag: "accept-connection-limit" } satisfies OptionNotes),
+  ),
+  acceptConnectionBurst: v.pipe(
+    v.optional(
+      v.pipe(
+        v.number("has to be a number, not text"),
+        v.integer("has to be a whole number"),
+        v.minValue(1, "has to be at least 1"),
+      ),
+    ),
+    v.description("Connections that are accepted at once. No limit by default."),
+    v.metadata({ flag: "accept-connection-burst" } satisfies OptionNotes),
+  ),
+  rateConfig: v.pipe(
+    v.optional(v.string("has to be a path"), ""),
+    v.description("File with the rate limit of each client, in derper's JSON; read again on SIGHUP."),
+    v.metadata({ flag: "rate-config" } satisfies OptionNotes),
+  ),
   tcpWriteTimeout: v.pipe(
     v.optional(duration, "2s"),
     v.description("A client that takes no byte for so long is closed; 0 never."),

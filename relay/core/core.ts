@@ -1,5 +1,6 @@
 /** The relay without its sockets: all sessions, the router between them, and the clock that drives them. */
 import { isZeroKey, type NodeKey, type PrivateKey, publicKeyOf } from "../crypto/keys.ts";
+import type { RateLimit } from "./byte-bucket.ts";
 import { Counters } from "./counters.ts";
 import { defaultQueueLimits } from "./packet-queue.ts";
 import { MeshLink } from "./mesh-link.ts";
@@ -55,6 +56,7 @@ export class RelayCore {
       counters: this.counters,
       pool: new SlabPool(),
       limits: { ...defaultLimits, ...limits },
+      rateLimit: undefined,
       random,
       flushLater: (flushable) => {
         if (this.#toFlush.push(flushable) === 1) requestFlush();
@@ -88,6 +90,12 @@ export class RelayCore {
     const link = new MeshLink(this.#shared, transport, now);
     this.#links.add(link);
     return link;
+  }
+
+  /** Limits what each client may send, those included that are here; undefined for no limit. */
+  setRateLimit(limit: RateLimit | undefined, now: number): void {
+    this.#shared.rateLimit = limit;
+    for (const session of this.#sessions) session.applyRateLimit(now);
   }
 
   /** Writes all that this turn has brought. */

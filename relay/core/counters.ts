@@ -24,6 +24,9 @@ export interface Dropped {
 }
 
 export class Counters {
+  /** TCP connections on the listener that were taken, and those that its limit closed at once. */
+  acceptedConnections = 0;
+  rejectedConnections = 0;
   accepts = 0;
   /** Those among them that came in a WebSocket. */
   webSocketAccepts = 0;
@@ -43,6 +46,8 @@ export class Counters {
   peerGoneDisconnected = 0;
   peerGoneNotHere = 0;
   writeTimeouts = 0;
+  /** How often a client was made to wait by its rate limit. */
+  rateLimitWaited = 0;
   homeMovesIn = 0;
   homeMovesOut = 0;
   /** Extra connections of a key that was connected already, since the start. */

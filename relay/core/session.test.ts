@@ -404,3 +404,37 @@ test("3. a login and packets split at every byte boundary give the same result",
     bob.seen.length = 0;
   }
 });
+
+test("101. with rate and burst of one frame the first passes at once and the second after a second", () => {
+  const stage = new Stage();
+  const [alice, bob] = [stage.join("alice"), stage.join("bob")];
+  stage.core.setRateLimit({ bytesPerSecond: 65_568, burst: 65_568 }, stage.now);
+  alice.send(bob, Buffer.alloc(maxPacket));
+  assert.deepEqual(alice.pauses, []);
+  alice.send(bob, Buffer.alloc(maxPacket));
+  assert.deepEqual(alice.pauses, [1_000]);
+  assert.equal(stage.core.counters.rateLimitWaited, 1);
+  stage.pass(1_000);
+  alice.saysFrame(FrameType.keepAlive);
+  assert.equal(alice.pauses.length, 1);
+  assert.equal(bob.packets.length, 2, "nothing is dropped for its rate");
+});
+
+test("102. a change reaches clients that are here, duplicates too, never relays, and 0 removes the limit", () => {
+  const meshKey = Buffer.alloc(32, 7);
+  const stage = new Stage({}, [meshKey]);
+  const [one, two] = [stage.join("alice"), stage.join("alice")];
+  const mesh = stage.join("mesh", { meshKey: meshKey.toString("hex") });
+  const flood = (): number[] => {
+    for (const client of [one, two, mesh]) {
+      client.pauses.length = 0;
+      for (let i = 0; i < 3; i++) client.saysFrame(0x42, Buffer.alloc(65_568));
+    }
+    return [one, two, mesh].map((client) => client.pauses.length);
+  };
+  assert.deepEqual(flood(), [0, 0, 0]);
+  stage.core.setRateLimit({ bytesPerSecond: 1_000, burst: 65_568 }, stage.now);
+  assert.deepEqual(flood(), [2, 2, 0]);
+  stage.core.setRateLimit(undefined, stage.now);
+  assert.deepEqual(flood(), [0, 0, 0]);
+});

@@ -24,6 +24,7 @@ import {
   encodeServerKey,
 } from "../protocol/writer.ts";
 import type { Connection, Peer } from "./peer.ts";
+import { ByteBucket, type RateLimit } from "./byte-bucket.ts";
 import type { Counters } from "./counters.ts";
 import { Outbox, type OutboxObserver, type Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
@@ -44,6 +45,8 @@ export type CloseReason =
 
 /** A session's socket. */
 export interface Transport extends Pipe {
+  /** Takes nothing from the client for so many milliseconds; TCP then holds the client back. */
+  pauseReading(ms: number): void;
   /** Ends the connection at once. Called once; nothing is written afterwards. */
   close(reason: CloseReason): void;
 }
@@ -74,6 +77,8 @@ export interface Shared {
   readonly random: (length: number) => Buffer;
   /** Has somebody flushed at the end of the current turn. */
   readonly flushLater: (flushable: Flushable) => void;
+  /** What a client may send; undefined for no limit. It may change. */
+  rateLimit: RateLimit | undefined;
   /** A session or a link is over. */
   readonly ended: (ticking: Ticking) => void;
 }
@@ -133,6 +138,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #now: number;
   #writeBy = Number.POSITIVE_INFINITY;
   #pongPending = false;
+  #bucket: ByteBucket | undefined;
+  /** Milliseconds that the chunk in hand has brought of debt. */
+  #owed = 0;
   #flushWanted = false;
   #home = false;
   readonly #origin: Origin;
@@ -175,7 +183,12 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (state.kind === "closed") return;
     this.#now = now;
     if (state.kind === "open") state.heardBy = Number.POSITIVE_INFINITY;
+    this.#owed = 0;
     this.#reader.push(chunk, this);
+    if (this.#owed > 0 && !this.closed) {
+      this.#shared.counters.rateLimitWaited++;
+      this.#transport.pauseReading(this.#owed);
+    }
     if (this.#reader.stopped) this.close(this.#state.kind === "login" ? "login-refused" : "protocol");
   }
 
@@ -217,6 +230,13 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     } else if (state.kind === "open" && now >= state.keepAliveAt) {
       this.#keepAlive(state, now);
     }
+  }
+
+  /** The rate limit has changed: begins anew with a full bucket. Relays of the mesh have none. */
+  applyRateLimit(now: number): void {
+    const { rateLimit } = this.#shared;
+    const limited = rateLimit !== undefined && this.#state.kind === "open" && !this.#state.mesh;
+    this.#bucket = limited ? new ByteBucket(rateLimit, now) : undefined;
   }
 
   /** Ends the connection. Further calls do nothing. */
@@ -290,6 +310,10 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     }
     if (state.kind === "closed") return Verdict.refuse;
     if (state.peer.size > 1) state.peer.speak(this);
+    // What is already here is handled, and then reading stops: no packet is dropped for its rate.
+    if (this.#bucket !== undefined) {
+      this.#owed = this.#bucket.take(Math.min(length, limits.sendPacket.max), this.#now);
+    }
     switch (type) {
       case FrameType.sendPacket:
         return within(length, limits.sendPacket);
@@ -374,6 +398,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     counters.connections++;
     if (this.#origin.notIdeal) counters.notIdealConnections++;
     router.announce(this);
+    this.applyRateLimit(this.#now);
     return true;
   }
 

@@ -167,7 +167,12 @@ class Dialogue {
       this.#over.resolve(closings[reason] ?? reason);
       transport.close();
     };
-    const link = core.openLink({ write: (bytes) => transport.write(bytes), close }, now());
+    const pipe = {
+      write: (bytes: Buffer) => transport.write(bytes),
+      pauseReading: (ms: number) => transport.pauseReading(ms),
+      close,
+    };
+    const link = core.openLink(pipe, now());
     this.#link = link;
     transport.onDrained = () => link.handleDrained(now());
     return {

@@ -22,6 +22,8 @@ export interface DerpServerOptions {
   readonly hostname: string;
   readonly certificate: CertificatePair;
   readonly answers: AnswerContext;
+  /** Decides on each TCP connection whether it is taken; one that is not is closed at once. */
+  readonly accepts: () => boolean;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
   readonly keepaliveMs: number;
   /** Milliseconds on a clock that never goes back. */
@@ -72,7 +74,11 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   // The meta certificate says how long it lasts; nobody minds, but nobody shall have to (repair Q6).
   const daily = setInterval(refresh, dayMs).unref();
 
-  server.on("connection", (socket) => {
+  server.prependListener("connection", (socket) => {
+    if (!options.accepts()) {
+      socket.destroy(); // Unlike derper, which ends with the first one (repair Q2).
+      return;
+    }
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });

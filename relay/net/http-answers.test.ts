@@ -126,10 +126,10 @@ test("/healthz is 503 when the relay is not well", () => {
 
 test("29. without DERP, /derp is 404, the probes go on, and the home page says so", () => {
   const off: AnswerContext = { ...context(), derp: false };
-  const ask = (target: string) => answer({ method: "GET", target, challenge: undefined }, off);
-  assert.deepEqual([ask("/derp").status, ask("/derp").body], [404, "derp server disabled\n"]);
-  assert.equal(ask("/derp/probe").status, 200);
-  assert.match(ask("/").body, /Status: <b>disabled<\/b>/);
+  const askOff = (target: string) => answer({ method: "GET", target, challenge: undefined }, off);
+  assert.deepEqual([askOff("/derp").status, askOff("/derp").body], [404, "derp server disabled\n"]);
+  assert.equal(askOff("/derp/probe").status, 200);
+  assert.match(askOff("/").body, /Status: <b>disabled<\/b>/);
 });
 
 test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTTPS and refuses the rest", () => {

@@ -27,6 +27,11 @@ export class StreamTransport implements Transport {
     return !this.#waiting;
   }
 
+  pauseReading(ms: number): void {
+    this.#stream.pause();
+    setTimeout(() => this.#stream.resume(), ms);
+  }
+
   close(): void {
     this.#stream.destroy();
   }

@@ -81,6 +81,11 @@ class WebSocketTransport implements Transport {
     return !this.#waiting;
   }
 
+  pauseReading(ms: number): void {
+    this.#webSocket.pause();
+    setTimeout(() => this.#webSocket.resume(), ms);
+  }
+
   /** A text message has no meaning in DERP. */
   refuse(session: Session): void {
     this.#webSocket.close(CloseCode.unsupportedData, "DERP is binary");

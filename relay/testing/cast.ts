@@ -129,6 +129,13 @@ export class Client implements Transport {
     return false;
   }
 
+  /** Milliseconds that the relay has made the client wait, each time. */
+  readonly pauses: number[] = [];
+
+  pauseReading(ms: number): void {
+    this.pauses.push(ms);
+  }
+
   close(reason: CloseReason): void {
     this.closed = reason;
   }
