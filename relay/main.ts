@@ -25,6 +25,7 @@ async function main(): Promise<void> {
     version,
     bundle: await ownDigest(),
     log,
+    env: process.env,
   });
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
   log(`derpkit relay ${version} serves ${config.hostname} on TCP ${relay.derpPort}, ${stun}`);

@@ -1,6 +1,7 @@
 /** Puts a relay together: everything is acquired before anything listens, and stopped in reverse. */
 import { randomBytes } from "node:crypto";
-import { homedir } from "node:os";
+import { readFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
 import { resolve } from "node:path";
 import { createTrust } from "./client/transport.ts";
 import { loadCertificate } from "./config/certificate-files.ts";
@@ -12,15 +13,24 @@ import { loadMeshKeys } from "./config/mesh-key-file.ts";
 import { loadRateConfig } from "./config/rate-config-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
-import type { Counters } from "./core/counters.ts";
+import type { RateLimit } from "./core/byte-bucket.ts";
 import { TokenBucket } from "./core/token-bucket.ts";
 import type { NodeKey } from "./crypto/keys.ts";
 import { KitError, renderError } from "./errors.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
 import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
+import { buildDebugAccess, type DebugAccess } from "./net/debug-access.ts";
+import type { DebugContext } from "./net/debug-pages.ts";
 import { type HttpPort, startHttpPort } from "./net/http-port.ts";
 import type { Health } from "./net/http-answers.ts";
+import { TlsCounters } from "./net/tls-counters.ts";
+import { readProcessFacts } from "./process-facts.ts";
 import { createStunCounters, startStunServer, type StunServer } from "./stun/server.ts";
+import { findInconsistencies } from "./telemetry/consistency.ts";
+import { coreSources } from "./telemetry/core-sources.ts";
+import { renderVars } from "./telemetry/expvar.ts";
+import { renderPrometheus } from "./telemetry/prometheus.ts";
+import type { MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
 
 export interface RelayDependencies {
   /** Folder that relative paths of the config start from. */
@@ -29,6 +39,8 @@ export interface RelayDependencies {
   /** SHA-256 of the running bundle; null when the sources run as they are. */
   readonly bundle: string | null;
   readonly log: (line: string) => void;
+  /** The environment, which derper too takes who may look at the debug pages from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Relay extends AsyncDisposable {
@@ -54,9 +66,10 @@ const tickMs = 250;
  * @throws KitError for a key, certificate or port that cannot be had; nothing is left open then
  */
 export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
-  const { stateDirectory, version, bundle, log } = dependencies;
+  const { stateDirectory, version, bundle, log, env } = dependencies;
   const listen = parseListenAddress(config.listen);
   if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
+  const access = readDebugAccess(env, config.strictDerperDebug);
   const privateKey = await loadOrCreateKeyFile(resolve(stateDirectory, config.keyFile));
   const certificate = await loadCertificate(config, resolve(stateDirectory, config.certDir), new Date());
   const meshKeys = await loadMeshKeys(
@@ -85,6 +98,33 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     random: randomBytes,
     requestFlush: () => setImmediate(flush),
   });
+  const stunCounters = createStunCounters();
+  const tls = new TlsCounters();
+  let rateLimit: RateLimit | undefined;
+  const sources = (): MetricSources => ({
+    ...coreSources(core),
+    tls,
+    stun: stunCounters,
+    bootstrapDns: undefined,
+    rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit, core),
+    facts: readProcessFacts(version),
+  });
+  const debug: DebugContext = {
+    access,
+    hostname: config.hostname,
+    machine: hostname(),
+    version,
+    dev: false,
+    meshKey: meshKey !== undefined,
+    uptimeSeconds: () => now() / 1_000,
+    vars: () => renderVars(sources()),
+    varz: () => renderPrometheus(sources()),
+    check: () =>
+      findInconsistencies({
+        connections: core.counters.connections,
+        registered: core.router.countConnections(),
+      }),
+  };
   let state: Health["state"] = "serving";
   await using acquired = new AsyncDisposableStack();
   let stun: StunServer | undefined;
@@ -93,7 +133,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       await startStunServer({
         host: listen.host,
         port: config.stunPort,
-        counters: createStunCounters(),
+        counters: stunCounters,
         log,
       }),
     );
@@ -113,7 +153,9 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
         derp: config.derp,
         health: () => ({ ok: state === "serving", version, bundle, state }),
       },
-      accepts: createAcceptLimit(config, core.counters),
+      accepts: createAcceptLimit(config, tls),
+      debug,
+      tls,
       keepaliveMs: milliseconds(config.tcpKeepaliveTime),
       now,
     }),
@@ -126,7 +168,11 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     }
   }
   const rateConfig = config.rateConfig && resolve(stateDirectory, config.rateConfig);
-  if (rateConfig !== "") core.setRateLimit(await loadRateConfig(rateConfig), now());
+  const readRateConfig = async (): Promise<void> => {
+    rateLimit = await loadRateConfig(rateConfig);
+    core.setRateLimit(rateLimit, now());
+  };
+  if (rateConfig !== "") await readRateConfig();
   const ticking = setInterval(() => core.tick(now()), tickMs);
   acquired.defer(() => clearInterval(ticking));
   acquired.defer(() => {
@@ -142,7 +188,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     async reload() {
       if (rateConfig === "") return;
       try {
-        core.setRateLimit(await loadRateConfig(rateConfig), now());
+        await readRateConfig();
         log("the rate config has been read again");
       } catch (error) {
         log(renderError(error));
@@ -155,19 +201,44 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   };
 }
 
+function rateSources(limit: RateLimit | undefined, { counters }: RelayCore): RateLimitCounts {
+  const { bytesPerSecond, burst } = limit ?? { bytesPerSecond: 0, burst: 0 };
+  return { bytesPerSecond, burstBytes: burst, waited: counters.rateLimitWaited };
+}
+
 /** Takes connections at the configured rate, and counts them. */
 function createAcceptLimit(
   { acceptConnectionLimit, acceptConnectionBurst }: RelayConfig,
-  counters: Counters,
+  counters: TlsCounters,
 ): () => boolean {
   const unlimited = acceptConnectionLimit === undefined || acceptConnectionBurst === undefined;
   const bucket = unlimited ? undefined : new TokenBucket(acceptConnectionLimit, acceptConnectionBurst, now());
   return () => {
     const accepted = bucket?.take(now()) ?? true;
-    if (accepted) counters.acceptedConnections++;
-    else counters.rejectedConnections++;
+    if (accepted) counters.accepted++;
+    else counters.rejected++;
     return accepted;
   };
+}
+
+/** Who may look at the debug pages, by derper's environment variables. */
+function readDebugAccess(env: RelayDependencies["env"], strictDerper: boolean): DebugAccess {
+  const keyPath = env["TS_DEBUG_KEY_PATH"] ?? "";
+  return buildDebugAccess({
+    allowIp: env["TS_ALLOW_DEBUG_IP"] ?? "",
+    trustedCidrs: env["TS_DEBUG_TRUSTED_CIDRS"] ?? "",
+    readKey: () => (keyPath === "" ? undefined : readKeyFile(keyPath)),
+    strictDerper,
+  });
+}
+
+/** As derper: a key that cannot be read lets nobody in, and is read again at the next try. */
+function readKeyFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Milliseconds on a clock that never goes back. */

@@ -51,6 +51,11 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "STUN is a service of its own beside DERP",
   },
   {
+    from: "relay/telemetry/",
+    to: ["relay/telemetry/", "relay/core/", "relay/stun/"],
+    why: "telemetry reads what the parts count; no part knows of it",
+  },
+  {
     from: "relay/client/",
     to: ["relay/client/", "relay/protocol/", "relay/crypto/", "relay/errors.ts"],
     why: "the client proves the relay, so it shares the wire format with it and nothing of its behaviour",
@@ -129,7 +134,14 @@ const packages: Readonly<Record<string, { names: readonly string[]; why: string 
   },
 };
 
-const pureFolders = ["relay/protocol/", "relay/core/", "relay/crypto/", "infra/derpmap/", "infra/bootstrap/"];
+const pureFolders = [
+  "relay/protocol/",
+  "relay/core/",
+  "relay/crypto/",
+  "relay/telemetry/",
+  "infra/derpmap/",
+  "infra/bootstrap/",
+];
 
 /** Node's modules that compute and do nothing else, or what of them does. */
 const pureModules: Readonly<Record<string, RegExp>> = {

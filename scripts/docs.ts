@@ -4,6 +4,7 @@ import path from "node:path";
 import { renderConfigurationDocs } from "../infra/config/docs.ts";
 import type { Command } from "./cli/command.ts";
 import { renderErrorDocs } from "./docs/errors.ts";
+import { renderMetricDocs } from "./docs/metrics.ts";
 import { renderRelayOptionDocs } from "./docs/relay-options.ts";
 
 const root = path.join(import.meta.dirname, "..");
@@ -12,6 +13,7 @@ const root = path.join(import.meta.dirname, "..");
 const pages: Readonly<Record<string, () => string>> = {
   "docs/configuration.md": renderConfigurationDocs,
   "docs/errors.md": renderErrorDocs,
+  "docs/metrics.md": renderMetricDocs,
   "docs/relay-options.md": renderRelayOptionDocs,
 };
 

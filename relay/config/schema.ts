@@ -178,6 +178,14 @@ export const relayConfigSchema = v.strictObject({
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
     v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
   ),
+  strictDerperDebug: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description(
+      "Show the debug pages to whom derper shows them: also to loopback behind a proxy, and to Tailscale addresses " +
+        "that come in at another address.",
+    ),
+    v.metadata({ flag: "strict-derper-debug", ours: true } satisfies OptionNotes),
+  ),
   exitOnStdinEnd: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description("Stop when standard input ends: no relay outlives the program that started it."),

@@ -1,4 +1,5 @@
 /** What the relay counts. Plain numbers that the packet path adds to; telemetry gives them derper's metric names. */
+import { createHistogram, meshBatchBounds, meshLoopBounds, writeFramesBounds } from "./histogram.ts";
 
 export const dropReasons = [
   "unknown_dest",
@@ -24,9 +25,6 @@ export interface Dropped {
 }
 
 export class Counters {
-  /** TCP connections on the listener that were taken, and those that its limit closed at once. */
-  acceptedConnections = 0;
-  rejectedConnections = 0;
   accepts = 0;
   /** Those among them that came in a WebSocket. */
   webSocketAccepts = 0;
@@ -52,8 +50,17 @@ export class Counters {
   homeMovesOut = 0;
   /** Extra connections of a key that was connected already, since the start. */
   duplicateConnections = 0;
+  /** Exponential average, factor 0.1, of the milliseconds that packets waited before they were written. */
+  averageQueueMs = 0;
+  /** Frames that left in one flush. */
+  readonly framesPerWrite = createHistogram(writeFramesBounds);
+  /** PeerPresent and PeerGone frames that left for one watcher in one flush, and how many flushes a turn's took. */
+  readonly meshBatchSize = createHistogram(meshBatchBounds);
+  readonly meshLoopCount = createHistogram(meshLoopBounds);
   /** Gauges. */
   connections = 0;
+  /** Keys that have more than one connection. */
+  duplicateKeys = 0;
   homeConnections = 0;
   notIdealConnections = 0;
   readonly dropped: Readonly<Record<DropReason, Dropped>> = Object.fromEntries(

@@ -22,7 +22,7 @@ export interface Pipe {
 
 /** Told what became of the packets. */
 export interface OutboxObserver {
-  sent(source: Peer, bytes: number): void;
+  sent(source: Peer, bytes: number, waitedMs: number): void;
   dropped(disco: boolean, bytes: number): void;
 }
 
@@ -57,6 +57,11 @@ export class Outbox {
   /** True while the socket holds bytes that it could not pass on. */
   get blocked(): boolean {
     return this.#blocked;
+  }
+
+  /** Frames that wait and are no packets. */
+  get controlFrames(): number {
+    return this.#control.length;
   }
 
   pushControl(frame: Buffer): void {

@@ -23,7 +23,7 @@ export const defaultQueueLimits: QueueLimits = { maxBytes: 1_048_576, minPackets
 
 /** Told of each packet that leaves the queue. `bytes` is the length of what was pushed. */
 export interface QueueObserver {
-  sent(source: Peer, bytes: number): void;
+  sent(source: Peer, bytes: number, waitedMs: number): void;
   dropped(bytes: number): void;
 }
 
@@ -101,8 +101,9 @@ export class PacketQueue {
       const length = this.#lengths[this.#first] as number;
       if (end > start && end + length - start > maxBytes) break;
       end += length;
+      const waited = now - (this.#times[this.#first] as number);
       const source = this.#shift();
-      observer.sent(source, length - overheadOf(source));
+      observer.sent(source, length - overheadOf(source), waited);
     }
     return slab.buffer.subarray(start, end);
   }

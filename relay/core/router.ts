@@ -47,6 +47,13 @@ export class Router {
     return this.#watchers.size;
   }
 
+  /** Connections of all keys: counted, not remembered, to check the gauge by. */
+  countConnections(): number {
+    let count = 0;
+    for (const peer of this.#peers.values()) count += peer.size;
+    return count;
+  }
+
   /** What is known of a key, given as 32 bytes at `start`. */
   find(bytes: Buffer, start: number): Peer | undefined {
     return this.#peers.get(bytes.toString("latin1", start, start + keyLength));
@@ -57,6 +64,7 @@ export class Router {
     const peer = this.find(key, 0) ?? this.#list(new Peer(key));
     if (peer.size > 0) this.#counters.duplicateConnections++;
     peer.add(connection);
+    if (peer.size === 2) this.#counters.duplicateKeys++;
     return peer;
   }
 
@@ -68,6 +76,7 @@ export class Router {
   /** Takes a connection out. */
   unregister(connection: Connection, peer: Peer): void {
     peer.remove(connection);
+    if (peer.size === 1) this.#counters.duplicateKeys--;
     if (peer.size > 0) return;
     for (const watcher of this.#watchers) watcher.absent(peer.key);
     if (!peer.present) this.#retire(peer);

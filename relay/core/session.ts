@@ -26,6 +26,7 @@ import {
 import type { Connection, Peer } from "./peer.ts";
 import { ByteBucket, type RateLimit } from "./byte-bucket.ts";
 import type { Counters } from "./counters.ts";
+import { observe } from "./histogram.ts";
 import { Outbox, type OutboxObserver, type Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
 import type { PresenceWatcher, Router } from "./router.ts";
@@ -145,6 +146,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #home = false;
   readonly #origin: Origin;
   #watching = false;
+  /** PeerPresent and PeerGone frames since the last flush. */
+  #meshUpdates = 0;
+  #framesInFlush = 0;
   #notHereLimit: TokenBucket | undefined;
   /** Peers this client has heard from and is told about when they go. */
   readonly #watched = new Set<Peer>();
@@ -206,7 +210,10 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#flushWanted = false;
     if (this.closed) return;
     this.#now = now;
+    this.#framesInFlush = this.#outbox.controlFrames;
     this.#outbox.flush(now);
+    observe(this.#shared.counters.framesPerWrite, this.#framesInFlush);
+    if (this.#meshUpdates > 0) this.#countMeshUpdates();
     this.#afterWrite();
   }
 
@@ -290,10 +297,12 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   // PresenceWatcher: what a relay of the mesh is told.
 
   present(frame: Buffer): void {
+    this.#meshUpdates++;
     this.#sendControl(frame);
   }
 
   absent(key: NodeKey): void {
+    this.#meshUpdates++;
     this.#shared.counters.peerGoneDisconnected++;
     this.#sendControl(encodePeerGone(key, PeerGoneReason.disconnected));
   }
@@ -365,10 +374,12 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   // OutboxObserver: what became of packets for the client.
 
-  sent(source: Peer, bytes: number): void {
+  sent(source: Peer, bytes: number, waitedMs: number): void {
     const { counters } = this.#shared;
     counters.packetsSent++;
     counters.bytesSent += bytes;
+    counters.averageQueueMs += (waitedMs - counters.averageQueueMs) * 0.1;
+    this.#framesInFlush++;
     if (source !== this.#lastSource) this.#watch(source);
   }
 
@@ -481,6 +492,14 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (meshKey === undefined) return false;
     const shown = Buffer.from(meshKey, "hex");
     return this.#shared.meshKeys.some((accepted) => timingSafeEqual(accepted, shown));
+  }
+
+  /** All of them leave at once, so that one round is enough. */
+  #countMeshUpdates(): void {
+    const { meshBatchSize, meshLoopCount } = this.#shared.counters;
+    observe(meshBatchSize, this.#meshUpdates);
+    observe(meshLoopCount, 1);
+    this.#meshUpdates = 0;
   }
 
   #sendControl(frame: Buffer): void {

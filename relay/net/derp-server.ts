@@ -10,8 +10,11 @@ import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
+import type { DebugRequest } from "./debug-access.ts";
+import { debugAnswer, type DebugContext } from "./debug-pages.ts";
 import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
 import { listenOn, plainRequest, respond } from "./http-messages.ts";
+import type { TlsCounters } from "./tls-counters.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 import { attachWebSocket } from "./websocket.ts";
@@ -24,6 +27,8 @@ export interface DerpServerOptions {
   readonly answers: AnswerContext;
   /** Decides on each TCP connection whether it is taken; one that is not is closed at once. */
   readonly accepts: () => boolean;
+  readonly debug: DebugContext;
+  readonly tls: TlsCounters;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
   readonly keepaliveMs: number;
   /** Milliseconds on a clock that never goes back. */
@@ -51,7 +56,7 @@ const dayMs = 86_400_000;
  * @throws KitError `port-in-use` or `listen-failed`
  */
 export async function startDerpServer(options: DerpServerOptions): Promise<DerpServer> {
-  const { core, hostname, answers } = options;
+  const { core, hostname } = options;
   let { certificate } = options;
   const context = () => contextOptions(certificate, core.publicKey, new Date());
   let secureContext = createSecureContext(context());
@@ -64,7 +69,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     connectionsCheckingInterval: 2_000,
     // Other upgrades are ignored, as derper ignores them: those requests are answered as if they had not asked.
     shouldUpgradeCallback: ({ url = "", headers }: IncomingMessage) =>
-      answers.derp && parseUpgrade(url, headers) !== undefined,
+      options.answers.derp && parseUpgrade(url, headers) !== undefined,
   });
   const sockets = new Set<Duplex>();
   const refresh = (): void => {
@@ -88,11 +93,15 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     if (!acceptsServerName(hostname, socket.servername || undefined)) socket.destroy();
   });
   server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("request", (request, response) =>
-    respond(request, response, answer(plainRequest(request), answers)),
-  );
+  server.on("request", (request, response) => {
+    options.tls.begin(request.socket, response);
+    respond(request, response, answerPlain(request, options));
+  });
   // HTTP CONNECT is for derper's experimental ACE, which is off there by default.
-  server.on("connect", (_request, socket) => dismiss(socket, plainError(403, "CONNECT not enabled")));
+  server.on("connect", (request, socket) => {
+    options.tls.begin(request.socket, socket);
+    dismiss(socket, plainError(403, "CONNECT not enabled"));
+  });
   server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head, options));
   await listenOn(server, options.listen, "The relay");
 
@@ -124,9 +133,10 @@ function handleUpgrade(
 ): void {
   const upgrade = parseUpgrade(request.url ?? "", request.headers);
   const { core, answers, keepaliveMs, now } = options;
+  options.tls.begin(socket, socket);
   if (upgrade === undefined || !answers.derp) {
     // Where `shouldUpgradeCallback` is not known (Bun), requests for other upgrades come here as well.
-    dismiss(socket, answer(plainRequest(request), answers));
+    dismiss(socket, answerPlain(request, options));
     return;
   }
   const connection = socket as TLSSocket;
@@ -145,6 +155,15 @@ function handleUpgrade(
     const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
     attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
   }
+}
+
+function answerPlain(request: IncomingMessage, { answers, debug }: DerpServerOptions): PlainAnswer {
+  return debugAnswer(debugRequest(request), debug) ?? answer(plainRequest(request), answers);
+}
+
+function debugRequest({ method = "GET", url = "/", headers, socket }: IncomingMessage): DebugRequest {
+  const { remoteAddress, localAddress } = socket;
+  return { method, target: url, headers, remoteAddress, localAddress };
 }
 
 /**

@@ -42,6 +42,7 @@ export async function startTestRelay(
     version: "0.0.0",
     bundle: null,
     log: () => {},
+    env: {},
   });
   t.after(() => relay[Symbol.asyncDispose]());
   const certificate = await readFile(join(folder, "certs", `${hostName}.crt`));

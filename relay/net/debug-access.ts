@@ -1,0 +1,158 @@
+/** Who may look at the debug pages: derper's rule, hardened. Pure: a request in, a yes or no out. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { BlockList, isIP, isIPv4 } from "node:net";
+import { KitError } from "../errors.ts";
+import { normaliseIp } from "../ip-address.ts";
+import type { RequestHeaders } from "./upgrade.ts";
+
+export interface DebugRequest {
+  readonly method: string;
+  /** Path and query, as in the request line. */
+  readonly target: string;
+  /** The client's address, and ours that it reached; undefined once the socket is closed. */
+  readonly remoteAddress: string | undefined;
+  readonly localAddress: string | undefined;
+  readonly headers: RequestHeaders;
+}
+
+export interface DebugAccessOptions {
+  /** An address that may look: derper's environment variable TS_ALLOW_DEBUG_IP. */
+  readonly allowIp: string;
+  /** Networks that may look, with commas between: TS_DEBUG_TRUSTED_CIDRS. */
+  readonly trustedCidrs: string;
+  /** Reads the key that lets anybody look who gives it as `debugkey`: the file that TS_DEBUG_KEY_PATH names. */
+  readonly readKey: () => string | undefined;
+  /** derper's rule, without ours: the option `-strict-derper-debug`. */
+  readonly strictDerper: boolean;
+}
+
+/** Says of a request whether it may look. */
+export type DebugAccess = (request: DebugRequest) => boolean;
+
+/**
+ * What a proxy adds for the server behind it, besides X-Forwarded-For. A client that writes one itself only harms
+ * itself.
+ */
+const proxyHeaders = [
+  "cf-connecting-ip",
+  "forwarded",
+  "tailscale-user-login",
+  "true-client-ip",
+  "via",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-real-ip",
+] as const;
+
+/** As in Tailscale's package tsaddr; what it takes out of 100.64.0.0/10 belongs to ChromeOS. */
+const tailscale = buildNetworks(["100.64.0.0/10", "fd7a:115c:a1e0::/48"]);
+const chromeOs = buildNetworks(["100.115.92.0/23"]);
+const loopback = buildNetworks(["127.0.0.0/8", "::1/128"]);
+
+/**
+ * Builds the rule (derper: tsweb.AllowDebugAccess). The key lets a GET in from anywhere. Otherwise the address decides,
+ * and nobody's behind X-Forwarded-For: who looks on from loopback, from a Tailscale address, or from where the operator
+ * says.
+ *
+ * Two sources count for less than in derper. Loopback does not count if a proxy has left a trace, for then the request
+ * may come from anywhere. A Tailscale source does not count unless it reached a Tailscale address of this machine:
+ * others use 100.64.0.0/10 as well, carriers above all, and theirs come in at the public address.
+ *
+ * @throws KitError `config-invalid` for a network that is none, as derper ends then
+ */
+export function buildDebugAccess(options: DebugAccessOptions): DebugAccess {
+  const trusted = buildNetworks(parseCidrs(options.trustedCidrs));
+  const allowed = normaliseIp(options.allowIp);
+  return (request) => {
+    if (hasKey(request, options.readKey)) return true;
+    if (hasHeader(request, "x-forwarded-for")) return false;
+    const source = normaliseIp(request.remoteAddress ?? "");
+    if (source === undefined) return false;
+    return (
+      source === allowed ||
+      contains(trusted, source) ||
+      (contains(loopback, source) && (options.strictDerper || !isProxied(request))) ||
+      (isTailscale(source) && (options.strictDerper || reachedTailscale(request)))
+    );
+  };
+}
+
+function hasKey({ method, target }: DebugRequest, readKey: DebugAccessOptions["readKey"]): boolean {
+  if (method !== "GET") return false;
+  const given = new URLSearchParams(target.split("?").slice(1).join("?")).get("debugkey");
+  if (given === null || given === "") return false;
+  const key = readKey()?.trim();
+  return key !== undefined && timingSafeEqual(digest(given), digest(key));
+}
+
+/** Texts of any length become comparable in a time that tells nothing. */
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function hasHeader({ headers }: DebugRequest, name: string): boolean {
+  const value = headers[name];
+  return value !== undefined && value.length > 0;
+}
+
+function isProxied(request: DebugRequest): boolean {
+  return proxyHeaders.some((name) => hasHeader(request, name));
+}
+
+function isTailscale(address: string): boolean {
+  return contains(tailscale, address) && !contains(chromeOs, address);
+}
+
+function reachedTailscale({ localAddress }: DebugRequest): boolean {
+  const local = normaliseIp(localAddress ?? "");
+  return local !== undefined && isTailscale(local);
+}
+
+/** Networks of each family for themselves: in one list `::/0` would hold every IPv4 address, unlike in Go. */
+interface Networks {
+  readonly ipv4: BlockList;
+  readonly ipv6: BlockList;
+}
+
+function buildNetworks(cidrs: readonly string[]): Networks {
+  const networks = { ipv4: new BlockList(), ipv6: new BlockList() };
+  for (const cidr of cidrs) {
+    const [address = "", bits] = cidr.split("/");
+    const family = familyOf(address);
+    networks[family].addSubnet(address, Number(bits), family);
+  }
+  return networks;
+}
+
+function contains(networks: Networks, address: string): boolean {
+  const family = familyOf(address);
+  return networks[family].check(address, family);
+}
+
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIPv4(address) ? "ipv4" : "ipv6";
+}
+
+/** Parses a list of networks, with commas between and empty places allowed. */
+function parseCidrs(text: string): string[] {
+  const cidrs = text
+    .split(",")
+    .map((cidr) => cidr.trim())
+    .filter((cidr) => cidr !== "");
+  const problems = cidrs
+    .filter((cidr) => !isCidr(cidr))
+    .map((cidr) => ({ path: "TS_DEBUG_TRUSTED_CIDRS", message: `${JSON.stringify(cidr)} is no network` }));
+  if (problems.length === 0) return cidrs;
+  throw new KitError("config-invalid", {
+    message: "The networks that may look at the debug pages have mistakes.",
+    fix: "Write each as address/bits, for example 10.0.0.0/8 or fd00::/8, with commas between.",
+    problems,
+  });
+}
+
+/** As Go's netip.ParsePrefix: no zone, and a number of bits without leading zeros. */
+function isCidr(text: string): boolean {
+  const [, address = "", bits] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128);
+}

@@ -1,0 +1,139 @@
+/** The pages under /debug/, as derper answers them but for what is Go's alone. Pure: a request in, an answer out. */
+import { normaliseIp } from "../ip-address.ts";
+import type { DebugAccess, DebugRequest } from "./debug-access.ts";
+import { browserHeaders, type PlainAnswer, plainError } from "./http-answers.ts";
+
+export interface DebugContext {
+  readonly access: DebugAccess;
+  /** The option `hostname`. */
+  readonly hostname: string;
+  /** The machine's own name. */
+  readonly machine: string;
+  readonly version: string;
+  /** The option `dev`: a refusal says what would permit it. */
+  readonly dev: boolean;
+  /** True if the relay has a mesh key. */
+  readonly meshKey: boolean;
+  readonly uptimeSeconds: () => number;
+  /** The text of `/debug/vars`, JSON, and of `/debug/varz`, Prometheus. */
+  readonly vars: () => string;
+  readonly varz: () => string;
+  /** What does not fit together; empty if all does. */
+  readonly check: () => readonly string[];
+}
+
+interface Page {
+  readonly description: string;
+  readonly answer: (context: DebugContext) => PlainAnswer;
+}
+
+/** The pages may have styles in their text; the index may not. */
+const pageHeaders: Readonly<Record<string, string>> = {
+  ...browserHeaders,
+  "Content-Security-Policy": `${browserHeaders["Content-Security-Policy"]}; style-src 'self' 'unsafe-inline'`,
+};
+
+/** By path, in the order of the index. derper's others are about Go (pprof, gc, mutex) or about single clients (traffic). */
+const pages: ReadonlyMap<string, Page> = new Map([
+  [
+    "/debug/vars",
+    {
+      description: "Metrics (Go)",
+      answer: ({ vars }) => page(vars(), "application/json; charset=utf-8"),
+    },
+  ],
+  [
+    "/debug/varz",
+    {
+      description: "Metrics (Prometheus)",
+      answer: ({ varz }) => page(varz(), "text/plain;version=0.0.4;charset=utf-8"),
+    },
+  ],
+  ["/debug/check", { description: "Consistency check", answer: ({ check }) => answerCheck(check()) }],
+]);
+
+/**
+ * Answers a request for `/debug` or what is below it.
+ *
+ * @returns undefined for any other path
+ */
+export function debugAnswer(request: DebugRequest, context: DebugContext): PlainAnswer | undefined {
+  const { path, query } = splitTarget(request.target);
+  if (path === "/debug") return redirect(request.method, `/debug/${query}`);
+  if (!path.startsWith("/debug/")) return undefined;
+  const known = pages.get(path);
+  if (!context.access(request)) {
+    const hint = context.dev && known !== undefined ? permission(request) : "";
+    return plainError(403, `debug access denied${hint}`);
+  }
+  if (path === "/debug/") return index(context);
+  return known?.answer(context) ?? plainError(404, "404 page not found");
+}
+
+function permission({ remoteAddress = "" }: DebugRequest): string {
+  return `; to permit access, set TS_ALLOW_DEBUG_IP=${normaliseIp(remoteAddress) ?? ""}`;
+}
+
+/** The path, and what follows it with its question mark. */
+function splitTarget(target: string): { path: string; query: string } {
+  const [path = ""] = target.split("?", 1);
+  return { path, query: target.slice(path.length) };
+}
+
+/** As Go's mux sends those who leave out the slash. */
+function redirect(method: string, location: string): PlainAnswer {
+  if (method !== "GET" && method !== "HEAD")
+    return { status: 307, headers: { Location: location }, body: "" };
+  return {
+    status: 307,
+    headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
+    body: `<a href="${escapeHtml(location)}">Temporary Redirect</a>.\n\n`,
+  };
+}
+
+/** Byte for byte as derper writes it, which closes no element. */
+function index({ uptimeSeconds, version, machine, hostname, meshKey }: DebugContext): PlainAnswer {
+  const facts = {
+    Uptime: renderGoDuration(uptimeSeconds()),
+    Version: version,
+    Machine: machine,
+    "TLS hostname": hostname,
+    "Mesh key": `${meshKey}`,
+  };
+  const body = [
+    "<html><body><h1>derper debug</h1><ul>",
+    ...Object.entries(facts).map(([name, value]) => `<li><b>${name}:</b> ${escapeHtml(value)}</li>`),
+    ...[...pages].map(([path, { description }]) => `<li><a href="${path}">${path}</a> (${description})</li>`),
+  ].join("");
+  return { status: 200, headers: { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" }, body };
+}
+
+function answerCheck(problems: readonly string[]): PlainAnswer {
+  const type = "text/plain; charset=utf-8";
+  if (problems.length === 0) return page("derp.Server ConsistencyCheck okay", type);
+  return { ...page(`${problems.join(", ")}\n`, type), status: 500 };
+}
+
+function page(body: string, type: string): PlainAnswer {
+  return { status: 200, headers: { ...pageHeaders, "Content-Type": type }, body };
+}
+
+/** A duration in whole seconds as Go writes it: `2s`, `1m30s`, `26h0m5s`. */
+function renderGoDuration(seconds: number): string {
+  const total = Math.round(seconds);
+  const hours = Math.floor(total / 3_600);
+  const minutes = Math.floor(total / 60) % 60;
+  const shownHours = hours === 0 ? "" : `${hours}h`;
+  const shownMinutes = hours === 0 && minutes === 0 ? "" : `${minutes}m`;
+  return `${shownHours}${shownMinutes}${total % 60}s`;
+}
+
+/** As Go's html.EscapeString. */
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&#34;")
+    .replaceAll("'", "&#39;");
+}

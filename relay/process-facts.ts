@@ -1,0 +1,66 @@
+/** What metrics say of the process and its machine. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import type { ProcessFacts } from "./telemetry/sources.ts";
+
+/** Reads the facts as they are now. What only Linux tells is undefined elsewhere. */
+export function readProcessFacts(version: string): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  const limits = readProc("self/limits");
+  return {
+    version,
+    uptimeSeconds: performance.now() / 1_000,
+    startTimeSeconds: performance.timeOrigin / 1_000,
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: process.memoryUsage.rss(),
+    bootTimeSeconds: bootTime(),
+    openFiles: countOpenFiles(),
+    maxOpenFiles: parseLimit(limits, "open files"),
+    virtualBytes: parseVirtualBytes(readProc("self/stat")),
+    maxVirtualBytes: parseLimit(limits, "address space"),
+  };
+}
+
+/** The line `btime` of /proc/stat: seconds since 1970. */
+export function parseBootTime(stat: string | undefined): number | undefined {
+  return toNumber(/^btime (\d+)$/m.exec(stat ?? "")?.[1]);
+}
+
+/** A soft limit in /proc/self/limits. `unlimited` is the largest number of 64 bits, as Prometheus's own client has it. */
+export function parseLimit(limits: string | undefined, name: string): number | undefined {
+  const soft = new RegExp(String.raw`^Max ${name} +(\d+|unlimited) `, "m").exec(limits ?? "")?.[1];
+  return soft === "unlimited" ? 2 ** 64 - 1 : toNumber(soft);
+}
+
+/** `vsize` of /proc/self/stat, the 23rd field. The second is the program's name, which may hold spaces and brackets. */
+export function parseVirtualBytes(stat: string | undefined): number | undefined {
+  return toNumber(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[20]);
+}
+
+/** The machine's boot is read once: the file has a line for each processor and interrupt. */
+let boot: { readonly time: number | undefined } | undefined;
+
+function bootTime(): number | undefined {
+  boot ??= { time: parseBootTime(readProc("stat")) };
+  return boot.time;
+}
+
+/** Since Linux 6.2 the folder's size is their number; before, it is 0, and they have to be listed: one more for that. */
+function countOpenFiles(): number | undefined {
+  try {
+    return statSync("/proc/self/fd").size || readdirSync("/proc/self/fd").length - 1;
+  } catch {
+    return undefined;
+  }
+}
+
+function readProc(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${name}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function toNumber(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}

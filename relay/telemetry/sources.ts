@@ -1,0 +1,107 @@
+/**
+ * What metrics are read from: plain numbers that each part counts for itself.
+ *
+ * A part that is there but does not count yet is undefined, and its metrics are not exported: a number that nobody
+ * measures must not look like one that is 0.
+ */
+import type { Counters } from "../core/counters.ts";
+import type { StunCounters } from "../stun/server.ts";
+import type { Histogram } from "../core/histogram.ts";
+
+export interface MetricSources {
+  readonly core: Counters;
+  readonly clients: ClientCounts;
+  readonly queues: QueueCounts | undefined;
+  /** Undefined if the relay serves without TLS. */
+  readonly tls: TlsCounters | undefined;
+  readonly stun: StunCounters;
+  readonly mesh: MeshCounters;
+  readonly webSocket: WebSocketCounters;
+  readonly bootstrapDns: BootstrapDnsCounters | undefined;
+  /** Undefined without the option `-rate-config`, as in derper. */
+  readonly rateLimit: RateLimitCounts | undefined;
+  readonly facts: ProcessFacts;
+}
+
+/** Gauges of the router. */
+export interface ClientCounts {
+  /** Keys that are connected to this relay. */
+  readonly keys: number;
+  /** Those of them that have more than one connection. */
+  readonly duplicateKeys: number | undefined;
+}
+
+export interface QueueCounts {
+  /** Exponential average, factor 0.1, of the milliseconds that a packet waited before it was written. */
+  readonly averageMs: number;
+  /** Frames that left in one write. */
+  readonly framesPerWrite: Histogram;
+}
+
+export interface TlsCounters {
+  /** TCP connections that were accepted; those above a limit are not among them. */
+  readonly accepted: number;
+  /** TCP connections that were closed at once because of a limit. */
+  readonly rejected: number;
+  /**
+   * HTTP requests, those that became DERP connections among them, by the version of TLS that they came through: `1.2`,
+   * `1.3`, and derper's `unknown` where the runtime does not tell, as Bun does not.
+   */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Those that are not finished: above all the DERP connections. */
+  readonly active: Readonly<Record<string, number>>;
+}
+
+export interface MeshCounters {
+  readonly watchers: number;
+  /** Keys that are connected to another relay of the region only. */
+  readonly remoteKeys: number;
+  readonly forwardedIn: number;
+  readonly forwardedOut: number;
+  /** Keys that came to be reachable through more than one relay, and that ceased to be. */
+  readonly multiForwardersCreated: number;
+  readonly multiForwardersDeleted: number;
+  /** A relay took back a forwarder that was not, or no longer, the one in use. */
+  readonly otherForwarderDeleted: number;
+  /** PeerPresent and PeerGone frames written to a watcher in one go, and the rounds that took. */
+  readonly batchSize: Histogram;
+  readonly loopCount: Histogram;
+}
+
+export interface WebSocketCounters {
+  readonly accepts: number;
+}
+
+export interface BootstrapDnsCounters {
+  readonly requests: number;
+  readonly publishedHits: number;
+  readonly publishedMisses: number;
+  readonly unpublishedHits: number;
+  readonly unpublishedMisses: number;
+  readonly unpublishedPercentMisses: number;
+  /** Different names that were asked for; derper forgets them all when they are more than 500. */
+  readonly queriedDomains: number;
+}
+
+export interface RateLimitCounts {
+  readonly bytesPerSecond: number;
+  readonly burstBytes: number;
+  /** Frames that a client's own limit has held up. */
+  readonly waited: number;
+}
+
+/** What is known of the process and its machine. Undefined is what only Linux tells. */
+export interface ProcessFacts {
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  /** Seconds since 1970, with fractions. */
+  readonly startTimeSeconds: number;
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  /** Seconds since 1970. */
+  readonly bootTimeSeconds: number | undefined;
+  readonly openFiles: number | undefined;
+  readonly maxOpenFiles: number | undefined;
+  readonly virtualBytes: number | undefined;
+  readonly maxVirtualBytes: number | undefined;
+}
