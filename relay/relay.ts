@@ -3,6 +3,9 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { resolve } from "node:path";
+import { Admission } from "./admission/admission.ts";
+import { createGate } from "./admission/gate.ts";
+import { createModes } from "./admission/modes.ts";
 import { createTrust } from "./client/transport.ts";
 import { loadCertificate } from "./config/certificate-files.ts";
 import { parseDuration } from "./config/duration.ts";
@@ -88,8 +91,25 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   }
 
   const flush = (): void => core.flush(now());
+  const staleMs = milliseconds(config.admissionStale);
+  const modes = createModes(config, {
+    resolve: (path) => resolve(stateDirectory, path),
+    env,
+    staleMs,
+    now,
+    log,
+  });
+  const admission = new Admission({
+    modes,
+    recheckMs: milliseconds(config.admissionRecheck),
+    staleMs,
+    now,
+    random: Math.random,
+    log,
+  });
   const core = new RelayCore({
     privateKey,
+    gate: modes.length === 0 ? undefined : createGate(admission, now),
     meshKeys: meshKeys.map((key) => Buffer.from(key, "hex")),
     limits: {
       writeMs: milliseconds(config.tcpWriteTimeout),
@@ -127,6 +147,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   };
   let state: Health["state"] = "serving";
   await using acquired = new AsyncDisposableStack();
+  acquired.use(admission);
   let stun: StunServer | undefined;
   if (config.stun) {
     stun = acquired.use(
@@ -173,7 +194,10 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     core.setRateLimit(rateLimit, now());
   };
   if (rateConfig !== "") await readRateConfig();
-  const ticking = setInterval(() => core.tick(now()), tickMs);
+  const ticking = setInterval(() => {
+    core.tick(now());
+    admission.tick(now());
+  }, tickMs);
   acquired.defer(() => clearInterval(ticking));
   acquired.defer(() => {
     state = "stopping";
@@ -186,6 +210,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     stunPort: stun?.address.port,
     core,
     async reload() {
+      admission.reload();
       if (rateConfig === "") return;
       try {
         await readRateConfig();

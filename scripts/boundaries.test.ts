@@ -61,6 +61,19 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "the client proves the relay, so it shares the wire format with it and nothing of its behaviour",
   },
   {
+    from: "relay/admission/",
+    to: [
+      "relay/admission/",
+      "relay/config/schema.ts",
+      "relay/core/session.ts",
+      "relay/core/token-bucket.ts",
+      "relay/crypto/",
+      "relay/ip-address.ts",
+      "relay/errors.ts",
+    ],
+    why: "who may connect is asked of others; the core only hears the answer",
+  },
+  {
     from: "relay/mesh/",
     to: [
       "relay/mesh/",

@@ -16,7 +16,9 @@ export function parseRelayConfig(
   flags: Readonly<Record<string, unknown>>,
   file = "flags",
 ): RelayConfig {
-  const written = fileText === undefined ? {} : parseObject(fileText, file);
+  // Whoever writes our file has no old habits to be kept: what is not known is not let in.
+  const closed = { verifyClientUrlFailOpen: false };
+  const written = fileText === undefined ? {} : { ...closed, ...parseObject(fileText, file) };
   const result = v.safeParse(relayConfigSchema, { ...written, ...flags });
   if (result.success) return result.output;
   throw new KitError("config-invalid", {

@@ -30,6 +30,12 @@ const duration = v.pipe(
   v.check((text) => parseDuration(text) !== undefined, "is not a duration: write it as 2s, 500ms or 1m30s"),
 );
 
+const webAddress = v.pipe(
+  v.string("has to be a URL"),
+  v.check((text) => text === "" || /^https?:/.test(text), "has to begin with http:// or https://"),
+  v.check((text) => text === "" || URL.canParse(text), "is not a URL"),
+);
+
 /** The certificate modes that this version of the relay has. */
 export const certModes = ["manual", "pinned"] as const;
 
@@ -139,6 +145,62 @@ export const relayConfigSchema = v.strictObject({
       flag: "mesh-with",
       example: "901a.derp.example.com,901b.derp.example.com",
     } satisfies OptionNotes),
+  ),
+  verifyClients: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description("Admit only clients that this machine's tailscaled knows."),
+    v.metadata({ flag: "verify-clients" } satisfies OptionNotes),
+  ),
+  socket: v.pipe(
+    v.optional(v.string("has to be a path"), ""),
+    v.description("tailscaled's unix socket; empty for the system's usual place."),
+    v.metadata({ flag: "socket" } satisfies OptionNotes),
+  ),
+  verifyClientUrl: v.pipe(
+    v.optional(webAddress, ""),
+    v.description("Admit only clients that this URL allows; Headscale's /verify is one."),
+    v.metadata({ flag: "verify-client-url" } satisfies OptionNotes),
+  ),
+  verifyClientUrlFailOpen: v.pipe(
+    v.optional(v.boolean("has to be true or false"), true),
+    v.description("Admit clients while that URL cannot be reached. In a config file the default is false."),
+    v.metadata({ flag: "verify-client-url-fail-open" } satisfies OptionNotes),
+  ),
+  admissionList: v.pipe(
+    v.optional(v.string("has to be a path"), ""),
+    v.description(
+      "Admit only the node keys in this file, one a line; read again when it changes. `# nobody` makes an empty list mean it.",
+    ),
+    v.metadata({ flag: "admission-list", ours: true } satisfies OptionNotes),
+  ),
+  admissionApiClientId: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description(
+      "Admit only devices of the tailnet, listed by the Tailscale API with this OAuth client (devices:core:read).",
+    ),
+    v.metadata({ flag: "admission-api-client-id", ours: true } satisfies OptionNotes),
+  ),
+  admissionApiSecretFile: v.pipe(
+    v.optional(v.string("has to be a path"), ""),
+    v.description(
+      "File with the OAuth client's secret; or the environment variable DERPKIT_ADMISSION_API_SECRET.",
+    ),
+    v.metadata({ flag: "admission-api-secret-file", ours: true } satisfies OptionNotes),
+  ),
+  admissionApiUrl: v.pipe(
+    v.optional(webAddress, "https://api.tailscale.com"),
+    v.description("Where the Tailscale API is."),
+    v.metadata({ flag: "admission-api-url", ours: true } satisfies OptionNotes),
+  ),
+  admissionRecheck: v.pipe(
+    v.optional(duration, "5m"),
+    v.description("How often open sessions are asked about again; 0 never, as derper."),
+    v.metadata({ flag: "admission-recheck", ours: true } satisfies OptionNotes),
+  ),
+  admissionStale: v.pipe(
+    v.optional(duration, "24h"),
+    v.description("How long a session may live on while nobody knows whether it may."),
+    v.metadata({ flag: "admission-stale", ours: true } satisfies OptionNotes),
   ),
   acceptConnectionLimit: v.pipe(
     v.optional(v.pipe(v.number("has to be a number, not text"), v.gtValue(0, "has to be more than 0"))),

@@ -7,6 +7,7 @@ import { MeshLink } from "./mesh-link.ts";
 import { Router } from "./router.ts";
 import {
   type Flushable,
+  type Gate,
   type Origin,
   Session,
   type SessionLimits,
@@ -27,6 +28,8 @@ export const defaultLimits: SessionLimits = {
 
 export interface CoreOptions {
   readonly privateKey: PrivateKey;
+  /** Decides who may come in; everybody who has a key by default. */
+  readonly gate?: Gate | undefined;
   /** Keys of the region's mesh, 32 bytes each: whoever shows one is a relay. None by default. */
   readonly meshKeys?: readonly Buffer[];
   readonly limits?: Partial<SessionLimits>;
@@ -45,11 +48,12 @@ export class RelayCore {
   readonly #shared: Shared;
   #toFlush: Flushable[] = [];
 
-  constructor({ privateKey, meshKeys = [], limits, random, requestFlush }: CoreOptions) {
+  constructor({ privateKey, gate, meshKeys = [], limits, random, requestFlush }: CoreOptions) {
     this.publicKey = publicKeyOf(privateKey);
     this.#shared = {
       privateKey,
       publicKey: this.publicKey,
+      gate,
       // An all-zero key is no key: it would let everybody in who has none.
       meshKeys: meshKeys.filter((key) => !isZeroKey(key)),
       router: this.router,

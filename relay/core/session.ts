@@ -13,7 +13,7 @@ import {
   PeerGoneReason,
   PeerPresentFlag,
 } from "../protocol/frame.ts";
-import { encodeServerInfo, openClientInfo } from "../protocol/handshake.ts";
+import { encodeServerInfo, type Greeting, openClientInfo } from "../protocol/handshake.ts";
 import type { ClientInfo } from "../protocol/info.ts";
 import { FrameReader, type FrameSink, Verdict } from "../protocol/reader.ts";
 import {
@@ -38,6 +38,8 @@ export type CloseReason =
   | "end" // the client closed, or its network did
   | "login-timeout"
   | "login-refused"
+  | "not-admitted"
+  | "admission-ended" // it may no longer stay
   | "protocol" // a frame that breaks the rules
   | "write-timeout"
   | "silent" // no answer to a ping
@@ -46,8 +48,9 @@ export type CloseReason =
 
 /** A session's socket. */
 export interface Transport extends Pipe {
-  /** Takes nothing from the client for so many milliseconds; TCP then holds the client back. */
+  /** Takes nothing from the client, for so many milliseconds or until `resumeReading`; TCP then holds the client back. */
   pauseReading(ms: number): void;
+  resumeReading(): void;
   /** Ends the connection at once. Called once; nothing is written afterwards. */
   close(reason: CloseReason): void;
 }
@@ -64,10 +67,30 @@ export interface SessionLimits {
   readonly queue: QueueLimits;
 }
 
+/** Decides who may come in, and who has to leave. */
+export interface Gate {
+  /**
+   * Asks about a client that has proved its key.
+   *
+   * @param ip 16 bytes, as in `Origin`
+   * @param decide called once at most, and never from within this call
+   * @param end called when a client that was admitted may no longer stay
+   * @returns withdraws the question, or says that the client has left; called once
+   */
+  ask(
+    key: NodeKey,
+    ip: Buffer,
+    decide: (admitted: boolean, now: number) => void,
+    end: () => void,
+  ): () => void;
+}
+
 /** What all sessions of a relay share. */
 export interface Shared {
   readonly privateKey: PrivateKey;
   readonly publicKey: NodeKey;
+  /** Undefined: whoever has a key may come in. */
+  readonly gate: Gate | undefined;
   /** Mesh keys that are accepted, 32 bytes each. */
   readonly meshKeys: readonly Buffer[];
   readonly router: Router;
@@ -110,6 +133,8 @@ export interface Origin {
 /** A connection after login. */
 interface Open {
   readonly kind: "open";
+  /** Tells the gate that the client has left. */
+  readonly withdraw: () => void;
   readonly peer: Peer;
   /** It has shown the mesh key. */
   readonly mesh: boolean;
@@ -122,7 +147,12 @@ interface Open {
   heardBy: number;
 }
 
-type State = { readonly kind: "login"; readonly deadline: number } | Open | { readonly kind: "closed" };
+type State =
+  | { readonly kind: "login"; readonly deadline: number }
+  /** The gate has been asked. What the client sends meanwhile waits. */
+  | { readonly kind: "admitting"; readonly deadline: number; readonly withdraw: () => void }
+  | Open
+  | { readonly kind: "closed" };
 
 const closed: State = { kind: "closed" };
 const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
@@ -187,13 +217,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (state.kind === "closed") return;
     this.#now = now;
     if (state.kind === "open") state.heardBy = Number.POSITIVE_INFINITY;
-    this.#owed = 0;
-    this.#reader.push(chunk, this);
-    if (this.#owed > 0 && !this.closed) {
-      this.#shared.counters.rateLimitWaited++;
-      this.#transport.pauseReading(this.#owed);
-    }
-    if (this.#reader.stopped) this.close(this.#state.kind === "login" ? "login-refused" : "protocol");
+    this.#read(() => this.#reader.push(chunk, this));
   }
 
   /** The socket has passed on all that it held. */
@@ -220,7 +244,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   nextDeadline(): number {
     const state = this.#state;
     if (state.kind === "closed") return Number.POSITIVE_INFINITY;
-    if (state.kind === "login") return Math.min(state.deadline, this.#writeBy);
+    if (state.kind !== "open") return Math.min(state.deadline, this.#writeBy);
     return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy);
   }
 
@@ -230,7 +254,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (now >= this.#writeBy) {
       this.#shared.counters.writeTimeouts++;
       this.close("write-timeout");
-    } else if (state.kind === "login" && now >= state.deadline) {
+    } else if ((state.kind === "login" || state.kind === "admitting") && now >= state.deadline) {
       this.close("login-timeout");
     } else if (state.kind === "open" && now >= state.heardBy) {
       this.close("silent");
@@ -252,6 +276,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (state.kind === "closed") return;
     this.#state = closed;
     this.#outbox.clear();
+    if (state.kind === "open" || state.kind === "admitting") state.withdraw();
     if (state.kind === "open") this.#leave(state.peer);
     this.#shared.ended(this);
     this.#transport.close(reason);
@@ -307,6 +332,17 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#sendControl(encodePeerGone(key, PeerGoneReason.disconnected));
   }
 
+  /** Reads frames, and then draws the consequences. */
+  #read(read: () => void): void {
+    this.#owed = 0;
+    read();
+    if (this.#owed > 0 && !this.closed) {
+      this.#shared.counters.rateLimitWaited++;
+      this.#transport.pauseReading(this.#owed);
+    }
+    if (this.#reader.stopped) this.close(this.#state.kind === "login" ? "login-refused" : "protocol");
+  }
+
   // FrameSink: what the client sends.
 
   header(type: number, length: number): Verdict {
@@ -317,7 +353,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
         ? Verdict.deliver
         : Verdict.refuse;
     }
-    if (state.kind === "closed") return Verdict.refuse;
+    if (state.kind !== "open") return Verdict.refuse;
     if (state.peer.size > 1) state.peer.speak(this);
     // What is already here is handled, and then reading stops: no packet is dropped for its rate.
     if (this.#bucket !== undefined) {
@@ -344,8 +380,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     const state = this.#state;
-    if (state.kind === "login") return this.#login(buffer.subarray(start, end));
-    if (state.kind === "closed") return false;
+    if (state.kind === "login") return this.#login(buffer.subarray(start, end), state.deadline);
+    if (state.kind !== "open") return false;
     const { router } = this.#shared;
     switch (type) {
       case FrameType.sendPacket: {
@@ -387,19 +423,47 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#shared.counters.drop(this.closed ? "gone_disconnected" : "queue_head", disco, bytes);
   }
 
-  #login(payload: Buffer): boolean {
-    const { privateKey, router, counters, random } = this.#shared;
+  #login(payload: Buffer, deadline: number): boolean {
+    const { privateKey, gate } = this.#shared;
     const greeting = openClientInfo(payload, privateKey);
     if (greeting === undefined) return false;
-    const { key, info } = greeting;
-    const mesh = this.#holdsMeshKey(info);
+    if (gate === undefined || this.#holdsMeshKey(greeting.info)) {
+      this.#enter(greeting, () => {});
+      return true;
+    }
+    // At fast start packets may have come along. They wait, and so does TCP.
+    this.#reader.hold();
+    this.#transport.pauseReading(Number.POSITIVE_INFINITY);
+    const decide = (admitted: boolean, now: number): void => this.#decided(greeting, admitted, now);
+    const withdraw = gate.ask(greeting.key, this.#origin.ip, decide, () => this.close("admission-ended"));
+    this.#state = { kind: "admitting", deadline, withdraw };
+    return true;
+  }
+
+  #decided(greeting: Greeting, admitted: boolean, now: number): void {
+    const state = this.#state;
+    if (state.kind !== "admitting") return;
+    this.#now = now;
+    if (!admitted) {
+      this.close("not-admitted");
+      return;
+    }
+    this.#enter(greeting, state.withdraw);
+    this.#transport.resumeReading();
+    this.#read(() => this.#reader.release(this));
+  }
+
+  /** The client is in: it becomes reachable. */
+  #enter({ key, info }: Greeting, withdraw: () => void): void {
+    const { privateKey, router, counters, random } = this.#shared;
     // ServerInfo is the first frame after ServerKey: clients and probers rely on it.
     this.#sendControl(encodeServerInfo(privateKey, key, random(nonceLength)));
     const keepAliveMs = 60_000 + (random(2).readUInt16BE() / 65_536) * 5_000;
     this.#state = {
       kind: "open",
+      withdraw,
       peer: router.register(this, key),
-      mesh,
+      mesh: this.#holdsMeshKey(info),
       info,
       since: this.#now,
       keepAliveMs,
@@ -410,7 +474,6 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (this.#origin.notIdeal) counters.notIdealConnections++;
     router.announce(this);
     this.applyRateLimit(this.#now);
-    return true;
   }
 
   #leave(peer: Peer): void {

@@ -170,6 +170,7 @@ class Dialogue {
     const pipe = {
       write: (bytes: Buffer) => transport.write(bytes),
       pauseReading: (ms: number) => transport.pauseReading(ms),
+      resumeReading: () => transport.resumeReading(),
       close,
     };
     const link = core.openLink(pipe, now());

@@ -29,7 +29,11 @@ export class StreamTransport implements Transport {
 
   pauseReading(ms: number): void {
     this.#stream.pause();
-    setTimeout(() => this.#stream.resume(), ms);
+    if (Number.isFinite(ms)) setTimeout(() => this.#stream.resume(), ms);
+  }
+
+  resumeReading(): void {
+    this.#stream.resume();
   }
 
   close(): void {

@@ -83,7 +83,11 @@ class WebSocketTransport implements Transport {
 
   pauseReading(ms: number): void {
     this.#webSocket.pause();
-    setTimeout(() => this.#webSocket.resume(), ms);
+    if (Number.isFinite(ms)) setTimeout(() => this.#webSocket.resume(), ms);
+  }
+
+  resumeReading(): void {
+    this.#webSocket.resume();
   }
 
   /** A text message has no meaning in DERP. */

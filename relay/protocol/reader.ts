@@ -43,6 +43,8 @@ export class FrameReader {
   /** Payload bytes still to be skipped. */
   #skip = 0;
   #stopped = false;
+  /** What came while frames are held back; undefined while they are not. */
+  #held: Buffer[] | undefined;
 
   /** True after a frame was refused or the sink asked to stop. */
   get stopped(): boolean {
@@ -54,10 +56,23 @@ export class FrameReader {
     return this.#headerFill === 0 && this.#payload === undefined && this.#skip === 0;
   }
 
+  /** Holds back whatever comes behind the frame that is being handed over, until `release`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** Hands over what was held back, and goes on. */
+  release(sink: FrameSink): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const chunk of held) this.push(chunk, sink);
+  }
+
   /** Takes the next bytes of the stream. `chunk` is not kept. */
   push(chunk: Buffer, sink: FrameSink): void {
+    if (this.#keep(chunk, 0)) return;
     let at = this.#stopped ? chunk.length : this.#resume(chunk, sink);
-    while (!this.#stopped && chunk.length - at >= headerLength) {
+    while (this.#goesOn && chunk.length - at >= headerLength) {
       const type = chunk[at] as number;
       const length = chunk.readUInt32BE(at + 1);
       const start = at + headerLength;
@@ -72,10 +87,22 @@ export class FrameReader {
         at = this.#resume(chunk.subarray(start), sink) + start;
       }
     }
+    if (this.#keep(chunk, at)) return;
     if (!this.#stopped && at < chunk.length) {
       chunk.copy(this.#header, 0, at);
       this.#headerFill = chunk.length - at;
     }
+  }
+
+  /** Keeps what comes while frames are held back. */
+  #keep(chunk: Buffer, at: number): boolean {
+    if (this.#held === undefined) return false;
+    if (at < chunk.length) this.#held.push(Buffer.from(chunk.subarray(at)));
+    return true;
+  }
+
+  get #goesOn(): boolean {
+    return !this.#stopped && this.#held === undefined;
   }
 
   /** Continues what an earlier chunk began. Returns how many bytes of this chunk that took. */

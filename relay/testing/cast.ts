@@ -1,7 +1,7 @@
 /** A relay core with a clock in hand, and the clients of the tests: alice, bob, cathy. All in memory, all of it real protocol. */
 import { createHash } from "node:crypto";
 import { RelayCore } from "../core/core.ts";
-import type { CloseReason, Origin, Session, SessionLimits, Transport } from "../core/session.ts";
+import type { CloseReason, Gate, Origin, Session, SessionLimits, Transport } from "../core/session.ts";
 import { type NodeKey, type PrivateKey, privateKeyFromSeed, publicKeyOf } from "../crypto/keys.ts";
 import { FrameType, headerLength, keyLength } from "../protocol/frame.ts";
 import { encodeClientInfo } from "../protocol/handshake.ts";
@@ -34,9 +34,10 @@ export class Stage {
   readonly core: RelayCore;
   #flushWanted = false;
 
-  constructor(limits: Partial<SessionLimits> = {}, meshKeys: readonly Buffer[] = []) {
+  constructor(limits: Partial<SessionLimits> = {}, meshKeys: readonly Buffer[] = [], gate?: Gate) {
     this.core = new RelayCore({
       privateKey: relayPrivate,
+      gate,
       meshKeys,
       limits,
       random: seededRandom("relay"),
@@ -134,6 +135,10 @@ export class Client implements Transport {
 
   pauseReading(ms: number): void {
     this.pauses.push(ms);
+  }
+
+  resumeReading(): void {
+    this.pauses.length = 0;
   }
 
   close(reason: CloseReason): void {

@@ -1,0 +1,26 @@
+/** A way to find out who may connect. */
+import type { NodeKey } from "../crypto/keys.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** Who wants in. The handshake has proved that it owns the key. */
+export interface Applicant {
+  readonly key: NodeKey;
+  /** Its IP address as text, without a port; IPv4 in dotted form. Empty if it is not known. */
+  readonly source: string;
+}
+
+export interface AdmissionMode {
+  /** For logs and as a label of metrics. */
+  readonly name: string;
+
+  /**
+   * Asks about one client.
+   *
+   * @param signal aborted when the relay stops
+   * @throws anything: what goes wrong counts as not knowing, and the error's message, which holds no secret, as the reason
+   */
+  check(applicant: Applicant, signal: AbortSignal): Promise<Verdict>;
+
+  /** Looks again, at the next check, at what was read before (SIGHUP). */
+  reload?(): void;
+}

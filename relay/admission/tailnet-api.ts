@@ -1,0 +1,105 @@
+/**
+ * Looks clients up in the tailnet's list of devices, fetched over the Tailscale API.
+ *
+ * A node that is shared in from another tailnet is in no such list, and a node key that was just rotated is in it from
+ * the next refresh on.
+ */
+import { describeFailure } from "./failure.ts";
+import { withDeadline } from "./http.ts";
+import type { AdmissionMode, Applicant } from "./mode.ts";
+import { TailscaleApiError } from "./tailscale-client.ts";
+import { deny, unknown, type Verdict } from "./verdict.ts";
+
+/** Refreshes begin at least so far apart, whoever asks: strangers with ever new keys cause no more. */
+const refreshEveryMs = 10_000;
+/** A list older than this is refreshed before even a key that is on it is allowed. */
+const freshMs = 60_000;
+/** Of one refresh: token and list. A login that waits for it ends first; the next one finds the list. */
+const timeLimitMs = 10_000;
+const maxPauseMs = 60_000;
+
+export interface TailnetApiOptions {
+  /** Fetches the keys of all devices as lower-case hex: `TailscaleClient.fetchKeys`. */
+  readonly fetchKeys: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
+  /** How long the last list stands for those on it while there is no new one: as long as a session may go unchecked. */
+  readonly staleMs: number;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+  /** From 0 to 1: spreads the retries of a fleet. */
+  readonly random: () => number;
+  readonly log: (line: string) => void;
+}
+
+interface DeviceList {
+  readonly keys: ReadonlySet<string>;
+  /** When it was asked for. */
+  readonly asOf: number;
+}
+
+export class TailnetApi implements AdmissionMode {
+  readonly name = "tailnet-api";
+  readonly #options: TailnetApiOptions;
+  #list: DeviceList = { keys: new Set(), asOf: Number.NEGATIVE_INFINITY };
+  #refreshing: Promise<void> | undefined;
+  #refreshFrom = Number.NEGATIVE_INFINITY;
+  /** Why the last refresh failed; undefined if it did not. */
+  #trouble: string | undefined;
+  /** Refreshes that failed in a row. */
+  #failures = 0;
+
+  constructor(options: TailnetApiOptions) {
+    this.#options = options;
+  }
+
+  async check({ key }: Applicant, signal: AbortSignal): Promise<Verdict> {
+    const hex = key.toString("hex");
+    const { now } = this.#options;
+    if (!this.#list.keys.has(hex) || now() - this.#list.asOf > freshMs) await this.#refresh(signal);
+    return this.#judge(hex, now());
+  }
+
+  /** Only a list from a refresh that went well, and is the latest, can deny. */
+  #judge(hex: string, now: number): Verdict {
+    const { keys, asOf } = this.#list;
+    if (keys.has(hex) && now - asOf <= this.#options.staleMs) return { kind: "allow", asOf };
+    if (this.#trouble !== undefined) return unknown(this.#trouble);
+    return keys.has(hex)
+      ? unknown("the device list is too old")
+      : deny("the key is on no device of the tailnet");
+  }
+
+  /** Joins the refresh under way, or begins one if its time has come. */
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const now = this.#options.now();
+    if (this.#refreshing === undefined && now >= this.#refreshFrom) {
+      this.#refreshFrom = now + refreshEveryMs;
+      this.#refreshing = this.#fetch(now, signal).finally(() => (this.#refreshing = undefined));
+    }
+    return this.#refreshing;
+  }
+
+  async #fetch(now: number, signal: AbortSignal): Promise<void> {
+    const { fetchKeys, log } = this.#options;
+    try {
+      this.#list = { keys: await withDeadline(timeLimitMs, signal, fetchKeys), asOf: now };
+      if (this.#trouble !== undefined) log("the tailnet's device list is read again");
+      this.#trouble = undefined;
+      this.#failures = 0;
+    } catch (error) {
+      this.#trouble = describeFailure(error);
+      const pauseMs = this.#pause(error);
+      this.#refreshFrom = this.#options.now() + pauseMs;
+      if (signal.aborted) return;
+      log(
+        `the tailnet's device list cannot be read: ${this.#trouble}; again in ${Math.ceil(pauseMs / 1_000)} s`,
+      );
+    }
+  }
+
+  /** 10 to 15 s, then twice that and so on, up to a minute and a half; longer if the API asks for it. */
+  #pause(error: unknown): number {
+    const backOff = Math.min(refreshEveryMs * 2 ** this.#failures++, maxPauseMs);
+    const wished = error instanceof TailscaleApiError ? error.retryAfterMs : 0;
+    return Math.max(backOff, wished) * (1 + 0.5 * this.#options.random());
+  }
+}

@@ -1,0 +1,48 @@
+/** What is said of a client that wants in, and what several such sayings come to. */
+
+export type Verdict =
+  /** `asOf`: when this was last known to be so, if not right now; milliseconds on the relay's clock. */
+  | { readonly kind: "allow"; readonly asOf?: number }
+  /** Somebody who must know says no. */
+  | { readonly kind: "deny"; readonly reason: string }
+  /**
+   * Nobody could say: an error, a time-out, an empty list. `failOpen`: the operator wants clients let in meanwhile
+   * (derper's `-verify-client-url-fail-open`).
+   */
+  | { readonly kind: "unknown"; readonly reason: string; readonly failOpen?: true };
+
+export const allow: Verdict = { kind: "allow" };
+
+export function deny(reason: string): Verdict {
+  return { kind: "deny", reason };
+}
+
+export function unknown(reason: string): Verdict {
+  return { kind: "unknown", reason };
+}
+
+/**
+ * All have to allow. One that denies outweighs one that does not know, and what is allowed is as old as its oldest part.
+ * Nobody asked means allowed.
+ */
+export function combineVerdicts(verdicts: readonly Verdict[]): Verdict {
+  const unknowns = verdicts.filter(({ kind }) => kind === "unknown");
+  return (
+    verdicts.find(({ kind }) => kind === "deny") ??
+    unknowns.find((verdict) => !admits(verdict)) ??
+    unknowns[0] ??
+    allowSince(verdicts)
+  );
+}
+
+/** Whether a new client may come in. */
+export function admits(verdict: Verdict): boolean {
+  return verdict.kind === "allow" || (verdict.kind === "unknown" && verdict.failOpen === true);
+}
+
+function allowSince(verdicts: readonly Verdict[]): Verdict {
+  const times = verdicts.flatMap((verdict) =>
+    verdict.kind === "allow" && verdict.asOf !== undefined ? [verdict.asOf] : [],
+  );
+  return times.length === 0 ? allow : { kind: "allow", asOf: Math.min(...times) };
+}
