@@ -81,9 +81,9 @@ test("a config with mistakes names each, exits with 1 and makes no file", async 
   assert.deepEqual(await readdir(folder), ["relay.json"]);
 });
 
-test("a config file that is not there is named, and the exit status is 2", async (t) => {
+test("a config file that is not there is named, and the exit status is 1", async (t) => {
   const relay = startProcess(t, await folderWith(t, config), "-config", "other.json");
-  assert.equal(await relay.exit, 2);
+  assert.equal(await relay.exit, 1);
   assert.match(relay.output(), /other\.json/);
 });
 

@@ -73,5 +73,6 @@ try {
 } catch (error) {
   log(renderError(error));
   if (error instanceof KitError && error.code === "usage") process.stderr.write(`${renderUsage()}\n`);
-  process.exit(error instanceof KitError ? error.exit : 1);
+  // As derper: 2 is for the command line alone.
+  process.exit(error instanceof KitError && error.code === "usage" ? 2 : 1);
 }

@@ -161,7 +161,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   }
   let http: HttpPort | undefined;
   if (config.httpPort !== -1) {
-    http = acquired.use(await startHttpPort({ host: listen.host, port: config.httpPort }));
+    http = acquired.use(await startHttpPort({ host: listen.host, port: config.httpPort }, debug));
   }
   const derp: DerpServer = acquired.use(
     await startDerpServer({

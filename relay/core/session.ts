@@ -578,8 +578,10 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #afterWrite(): void {
     const { writeMs: clientMs, meshWriteMs } = this.#shared.limits;
     const writeMs = this.#state.kind === "open" && this.#state.mesh ? meshWriteMs : clientMs;
-    if (!this.#outbox.blocked) this.#pongPending = false;
-    else if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
+    // The slot is free once the pong is with the socket: the client may have it, and ping again, before Node says so.
+    if (this.#outbox.controlFrames === 0) this.#pongPending = false;
+    if (!this.#outbox.blocked) return;
+    if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
   }
 }
 

@@ -10,10 +10,9 @@ import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
-import type { DebugRequest } from "./debug-access.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
 import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
-import { listenOn, plainRequest, respond } from "./http-messages.ts";
+import { debugRequest, listenOn, plainRequest, respond } from "./http-messages.ts";
 import type { TlsCounters } from "./tls-counters.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
@@ -158,12 +157,7 @@ function handleUpgrade(
 }
 
 function answerPlain(request: IncomingMessage, { answers, debug }: DerpServerOptions): PlainAnswer {
-  return debugAnswer(debugRequest(request), debug) ?? answer(plainRequest(request), answers);
-}
-
-function debugRequest({ method = "GET", url = "/", headers, socket }: IncomingMessage): DebugRequest {
-  const { remoteAddress, localAddress } = socket;
-  return { method, target: url, headers, remoteAddress, localAddress };
+  return debugAnswer(debugRequest(request), debug) ?? answer(plainRequest(request, debug.access), answers);
 }
 
 /**

@@ -11,7 +11,7 @@ const context = (home = ""): AnswerContext => ({
 });
 const upgrade = (value: string, path = "/derp") => parseUpgrade(path, { upgrade: value });
 const ask = (target: string, method = "GET", challenge?: string) =>
-  answer({ method, target, challenge }, context());
+  answer({ method, target, challenge, mayDebug: false }, context());
 
 test("10. GET and HEAD of the probe paths give 200, an empty body and any origin", () => {
   for (const path of ["/derp/probe", "/derp/latency-check", "/derp/probe?x=1"]) {
@@ -103,7 +103,7 @@ test("26. / and unknown paths give the home page with the four browser headers, 
 });
 
 test("28. a home of blank is an empty page, and a URL a redirect", () => {
-  const request = { method: "GET", target: "/", challenge: undefined };
+  const request = { method: "GET", target: "/", challenge: undefined, mayDebug: false };
   assert.deepEqual(
     [answer(request, context("blank")).status, answer(request, context("blank")).body],
     [200, ""],
@@ -118,7 +118,10 @@ test("/healthz is 503 when the relay is not well", () => {
     derp: true,
     health: () => ({ ok: false, version: "1", bundle: "ab", state: "stopping" }),
   };
-  const { status, body } = answer({ method: "GET", target: "/healthz", challenge: undefined }, sick);
+  const { status, body } = answer(
+    { method: "GET", target: "/healthz", challenge: undefined, mayDebug: false },
+    sick,
+  );
   assert.equal(status, 503);
   assert.deepEqual(JSON.parse(body), { ok: false, version: "1", bundle: "ab", state: "stopping" });
   assert.equal(ask("/healthz").status, 200);
@@ -126,7 +129,8 @@ test("/healthz is 503 when the relay is not well", () => {
 
 test("29. without DERP, /derp is 404, the probes go on, and the home page says so", () => {
   const off: AnswerContext = { ...context(), derp: false };
-  const askOff = (target: string) => answer({ method: "GET", target, challenge: undefined }, off);
+  const askOff = (target: string) =>
+    answer({ method: "GET", target, challenge: undefined, mayDebug: false }, off);
   assert.deepEqual([askOff("/derp").status, askOff("/derp").body], [404, "derp server disabled\n"]);
   assert.equal(askOff("/derp/probe").status, 200);
   assert.match(askOff("/").body, /Status: <b>disabled<\/b>/);
@@ -134,7 +138,7 @@ test("29. without DERP, /derp is 404, the probes go on, and the home page says s
 
 test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTTPS and refuses the rest", () => {
   const plain = (method: string, target: string) =>
-    answerPlainPort({ method, target, challenge: "ts_x" }, "relay.example:8080");
+    answerPlainPort({ method, target, challenge: "ts_x", mayDebug: false }, "relay.example:8080");
   assert.equal(plain("GET", "/generate_204").headers["X-Tailscale-Response"], "response ts_x");
   const moved = plain("GET", "/foo?x=1");
   assert.deepEqual([moved.status, moved.headers["Location"]], [302, "https://relay.example:8080/foo?x=1"]);
@@ -144,4 +148,13 @@ test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTT
     plain("GET", '/"><script>').body,
     /^<a href="https:\/\/relay\.example:8080\/&#34;&gt;&lt;script&gt;">/,
   );
+});
+
+test("27. who may see the debug pages is told of them, and nobody else", () => {
+  const seen = (mayDebug: boolean): string =>
+    answer({ method: "GET", target: "/", challenge: undefined, mayDebug }, context()).body;
+  assert.match(seen(true), /href="\/debug\/"/);
+  assert.doesNotMatch(seen(false), /debug/);
+  const plain = answerPlainPort({ method: "GET", target: "/", challenge: undefined, mayDebug: true }, "a");
+  assert.equal(plain.headers["Location"], "https://a/debug/");
 });

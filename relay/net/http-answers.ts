@@ -6,6 +6,8 @@ export interface PlainRequest {
   readonly target: string;
   /** Value of the header X-Tailscale-Challenge. */
   readonly challenge: string | undefined;
+  /** Who asks may see the debug pages. */
+  readonly mayDebug: boolean;
 }
 
 export interface PlainAnswer {
@@ -65,21 +67,21 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
     case "/healthz":
       return healthz(context.health());
     default:
-      return home(context);
+      return home(context, request.mayDebug);
   }
 }
 
 /**
- * Answers on the plain HTTP port beside HTTPS: the captive-portal check; everything else is sent to HTTPS, whatever
- * host and port the client names.
+ * Answers on the plain HTTP port beside HTTPS, but for the debug pages: the captive-portal check; everything else is
+ * sent to HTTPS, whatever host and port the client names, and who may debug from `/` to the debug pages.
  *
  * @param host the request's Host header
  */
 export function answerPlainPort(request: PlainRequest, host: string): PlainAnswer {
-  const { method, target, challenge } = request;
+  const { method, target, challenge, mayDebug } = request;
   if (target.split("?", 1)[0] === "/generate_204") return generate204(challenge);
   if (method !== "GET" && method !== "HEAD") return plainError(400, "Use HTTPS");
-  const location = `https://${host}${target}`;
+  const location = `https://${host}${mayDebug && target === "/" ? "/debug/" : target}`;
   return {
     status: 302,
     headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
@@ -118,11 +120,11 @@ function healthz(health: Health): PlainAnswer {
   };
 }
 
-function home({ home: option, derp }: AnswerContext): PlainAnswer {
+function home({ home: option, derp }: AnswerContext, mayDebug: boolean): PlainAnswer {
   const html = { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" };
   if (option === "blank") return { status: 200, headers: html, body: "" };
   if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
-  return { status: 200, headers: html, body: renderHomePage(derp) };
+  return { status: 200, headers: html, body: renderHomePage(derp, mayDebug) };
 }
 
 function escapeHtml(value: string): string {
@@ -137,14 +139,14 @@ function text(status: number, body: string, headers: Readonly<Record<string, str
   return { status, headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" }, body };
 }
 
-const renderHomePage = (derp: boolean): string => `<!doctype html>
+const renderHomePage = (derp: boolean, mayDebug: boolean): string => `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>DERP</title></head>
 <body>
 <h1>DERP</h1>
 <p>This is a DERP relay. Tailscale clients that find no direct path to each other meet here; what they send
 is encrypted between them, and the relay cannot read it.</p>
-${derp ? "" : "<p>Status: <b>disabled</b></p>\n"}<ul>
+${derp ? "" : "<p>Status: <b>disabled</b></p>\n"}${mayDebug ? '<p><a href="/debug/">Debug pages</a></p>\n' : ""}<ul>
 <li><a href="https://tailscale.com/kb/1232/derp-servers">About DERP servers</a></li>
 <li><a href="https://pkg.go.dev/tailscale.com/derp">The DERP protocol</a></li>
 <li><a href="https://tailscale.com/kb/1118/custom-derp-servers">Running your own</a></li>

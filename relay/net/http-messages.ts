@@ -4,12 +4,25 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { ListenAddress } from "../config/listen-address.ts";
 import { KitError } from "../errors.ts";
+import type { DebugAccess, DebugRequest } from "./debug-access.ts";
 import type { PlainAnswer, PlainRequest } from "./http-answers.ts";
 
 /** What of a request matters. */
-export function plainRequest({ method = "GET", url = "/", headers }: IncomingMessage): PlainRequest {
+export function plainRequest(message: IncomingMessage, access: DebugAccess): PlainRequest {
+  const { method = "GET", url = "/", headers } = message;
   const challenge = headers["x-tailscale-challenge"];
-  return { method, target: url, challenge: Array.isArray(challenge) ? challenge[0] : challenge };
+  return {
+    method,
+    target: url,
+    challenge: Array.isArray(challenge) ? challenge[0] : challenge,
+    mayDebug: access(debugRequest(message)),
+  };
+}
+
+/** What of a request the debug pages look at. */
+export function debugRequest({ method = "GET", url = "/", headers, socket }: IncomingMessage): DebugRequest {
+  const { remoteAddress, localAddress } = socket;
+  return { method, target: url, headers, remoteAddress, localAddress };
 }
 
 /** Sends an answer. A body that the client still sends is read past. */

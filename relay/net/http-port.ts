@@ -1,10 +1,11 @@
-/** The plain HTTP listener beside HTTPS. DERP is not served here. */
+/** The plain HTTP listener beside HTTPS. DERP is not served here; the debug pages are, under the same rule. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../config/listen-address.ts";
-import { answerPlainPort } from "./http-answers.ts";
-import { listenOn, plainRequest, respond } from "./http-messages.ts";
+import { debugAnswer, type DebugContext } from "./debug-pages.ts";
+import { answerPlainPort, type PlainAnswer } from "./http-answers.ts";
+import { debugRequest, listenOn, plainRequest, respond } from "./http-messages.ts";
 
 export interface HttpPort extends AsyncDisposable {
   readonly address: AddressInfo;
@@ -19,7 +20,7 @@ const requestMs = 30_000;
  *
  * @throws KitError `port-in-use` or `listen-failed`
  */
-export async function startHttpPort(listen: ListenAddress): Promise<HttpPort> {
+export async function startHttpPort(listen: ListenAddress, debug: DebugContext): Promise<HttpPort> {
   const server = createServer({
     headersTimeout: headMs,
     requestTimeout: requestMs,
@@ -28,7 +29,9 @@ export async function startHttpPort(listen: ListenAddress): Promise<HttpPort> {
     shouldUpgradeCallback: () => false,
   });
   server.on("request", (request, response) => {
-    respond(request, response, answerPlainPort(plainRequest(request), request.headers.host ?? ""));
+    const plain = (): PlainAnswer =>
+      answerPlainPort(plainRequest(request, debug.access), request.headers.host ?? "");
+    respond(request, response, debugAnswer(debugRequest(request), debug) ?? plain());
   });
   server.on("clientError", (_error, socket) => socket.destroy());
   await listenOn(server, listen, "Plain HTTP");

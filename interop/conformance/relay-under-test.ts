@@ -1,0 +1,294 @@
+/** The relays that the suite compares: Go's derper, and ours on Node and on Bun; same files, same flags, on loopback. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomInt, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import timers from "node:timers/promises";
+import { chooseFreePort } from "../../infra/clouds/free-port.ts";
+import { renderKeyFile } from "../../relay/crypto/key-file.ts";
+import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypto/keys.ts";
+import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
+import { certificatePaths } from "../../relay/config/certificate-files.ts";
+import { relayBundle } from "../../scripts/build/relay-bundle.ts";
+
+export const relayKinds = ["derper", "node", "bun"] as const;
+export type RelayKind = (typeof relayKinds)[number];
+
+/** What both sides of a comparison are given. */
+export interface RelayFiles {
+  /** Holds `derper.key`, the folder `certs`, and what a test adds. */
+  readonly folder: string;
+  readonly hostName: string;
+  readonly relayKey: NodeKey;
+  /** DER of the certificate. */
+  readonly leaf: Buffer;
+  /** What the derpMap's CertName is. */
+  readonly pin: string;
+}
+
+export interface RelayOptions {
+  /** Flags beyond those that every relay gets, by name and without dashes; undefined takes one away. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RelayUnderTest extends RelayFiles {
+  readonly kind: RelayKind;
+  readonly derpPort: number;
+  readonly stunPort: number;
+  /** Of plain HTTP beside TLS; undefined for a relay that has none. */
+  readonly httpPort: number | undefined;
+  readonly pid: number;
+  /** What it has written to standard error. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/** How a process ended that was not to stay. */
+export interface Refusal {
+  readonly status: number | null;
+  readonly log: string;
+}
+
+export const defaultHostName = "relay.derpkit.internal";
+const dayMs = 86_400_000;
+const startWithinMs = 15_000;
+const stopWithinMs = 8_000;
+const pollMs = 20;
+
+/** Why a relay cannot be tested on this machine; undefined if it can. */
+export function whyMissing(kind: RelayKind): string | undefined {
+  if (kind === "node" || findProgram(kind) !== undefined) return undefined;
+  return kind === "derper"
+    ? "there is no derper: DERPKIT_TAILNET_CHECK does not name its folder"
+    : "there is no bun: neither DERPKIT_BUN nor PATH names it";
+}
+
+/** Makes the key and certificate of a relay in a folder that `removeFiles` removes. */
+export async function createFiles(hostName = defaultHostName): Promise<RelayFiles> {
+  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-conformance-"));
+  const certs = path.join(folder, "certs");
+  const key = generatePrivateKey();
+  const { certificatePem, keyPem, pin } = createSelfSigned({
+    hostName,
+    notBefore: new Date(Date.now() - dayMs),
+    notAfter: new Date(Date.now() + 30 * dayMs),
+  });
+  const paths = certificatePaths(certs, hostName);
+  await mkdir(certs);
+  await writeFile(paths.crt, certificatePem);
+  await writeFile(paths.key, keyPem, { mode: 0o600 });
+  await writeFile(path.join(folder, "derper.key"), renderKeyFile(key), { mode: 0o600 });
+  return { folder, hostName, relayKey: publicKeyOf(key), leaf: new X509Certificate(certificatePem).raw, pin };
+}
+
+export async function removeFiles({ folder }: RelayFiles): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * Starts a relay and waits until it accepts connections.
+ *
+ * @throws Error with its log if it ends instead
+ */
+export async function startRelayUnderTest(
+  kind: RelayKind,
+  files: RelayFiles,
+  options: RelayOptions = {},
+): Promise<RelayUnderTest> {
+  const ports = await choosePorts(kind);
+  const child = await launch(kind, files, ports, options);
+  const relay = {
+    ...files,
+    ...ports,
+    kind,
+    pid: child.process.pid ?? 0,
+    log: child.log,
+    stop: () => stop(child.process),
+  };
+  await accepts(relay, child).catch(async (error: unknown) => {
+    await relay.stop();
+    throw error;
+  });
+  return relay;
+}
+
+/** Starts a relay that is to refuse its flags or files. @throws Error if it serves instead of ending */
+export async function refusal(
+  kind: RelayKind,
+  files: RelayFiles,
+  options: RelayOptions = {},
+): Promise<Refusal> {
+  const ports = await choosePorts(kind);
+  const child = await launch(kind, files, ports, options);
+  const served = accepts({ ...ports, kind }, child).then(
+    () => true,
+    () => false,
+  );
+  if (await served) {
+    await stop(child.process);
+    throw new Error(`${kind} serves, and should have refused to start:\n${child.log()}`);
+  }
+  return { status: child.process.exitCode, log: child.log() };
+}
+
+type Ports = Pick<RelayUnderTest, "derpPort" | "stunPort" | "httpPort">;
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly log: () => string;
+}
+
+async function choosePorts(kind: RelayKind): Promise<Ports> {
+  const derpPort = await chooseFreePort("tcp", new Set(), randomInt);
+  const stunPort = await chooseFreePort("udp", new Set(), randomInt);
+  const httpPort = knowsFlag(await command(kind), "http-port")
+    ? await chooseFreePort("tcp", new Set([derpPort]), randomInt)
+    : undefined;
+  return { derpPort, stunPort, httpPort };
+}
+
+async function launch(
+  kind: RelayKind,
+  files: RelayFiles,
+  { derpPort, stunPort, httpPort }: Ports,
+  { flags = {}, env = {} }: RelayOptions,
+): Promise<Child> {
+  const all = {
+    a: `127.0.0.1:${derpPort}`,
+    hostname: files.hostName,
+    certmode: "manual",
+    certdir: path.join(files.folder, "certs"),
+    c: path.join(files.folder, "derper.key"),
+    "stun-port": `${stunPort}`,
+    "http-port": httpPort === undefined ? undefined : `${httpPort}`,
+    ...flags,
+  };
+  const [program = "", ...before] = await command(kind);
+  const args = Object.entries(all).flatMap(([name, value]) =>
+    value === undefined ? [] : [`-${name}=${value}`],
+  );
+  const child = spawn(program, [...before, ...args], {
+    cwd: files.folder,
+    env: { PATH: process.env["PATH"], HOME: files.folder, STATE_DIRECTORY: files.folder, ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+  return { process: child, log: () => log };
+}
+
+/** Tries until a connection comes about: neither relay says when it listens. */
+async function accepts(
+  { kind, derpPort, httpPort }: Omit<Ports, "stunPort"> & { kind: RelayKind },
+  { process: child, log }: Child,
+): Promise<void> {
+  const giveUp = AbortSignal.timeout(startWithinMs);
+  for (const port of httpPort === undefined ? [derpPort] : [derpPort, httpPort]) {
+    while (!(await canConnect(port))) {
+      if (hasEnded(child))
+        throw new Error(`${kind} ended with status ${child.exitCode}: ${firstLine(log())}`);
+      if (giveUp.aborted) throw new Error(`${kind} does not listen on port ${port}:\n${log()}`);
+      await timers.setTimeout(pollMs);
+    }
+  }
+}
+
+/** Of our relay's log the rest is the list of its flags. */
+function firstLine(log: string): string {
+  return log.split("\n", 1)[0] ?? "";
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  const socket = connect({ host: "127.0.0.1", port });
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), stopWithinMs);
+  await ended;
+  clearTimeout(late);
+}
+
+const commands = new Map<RelayKind, Promise<readonly string[]>>();
+
+/** The program and its first arguments; ours is bundled once per process. */
+function command(kind: RelayKind): Promise<readonly string[]> {
+  const known = commands.get(kind) ?? findCommand(kind);
+  commands.set(kind, known);
+  return known;
+}
+
+async function findCommand(kind: RelayKind): Promise<readonly string[]> {
+  const program = kind === "node" ? process.execPath : findProgram(kind);
+  if (program === undefined) throw new Error(whyMissing(kind));
+  return kind === "derper" ? [program] : [program, await bundleFile()];
+}
+
+let bundled: Promise<string> | undefined;
+
+function bundleFile(): Promise<string> {
+  bundled ??= writeBundle();
+  return bundled;
+}
+
+async function writeBundle(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-conformance-bundle-"));
+  process.once("exit", () => spawnSync("rm", ["-rf", folder]));
+  const file = path.join(folder, "relay.mjs");
+  await writeFile(file, (await relayBundle()).code);
+  return file;
+}
+
+function findProgram(kind: "derper" | "bun"): string | undefined {
+  const candidates =
+    kind === "derper"
+      ? [
+          path.join(
+            process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet"),
+            kind,
+          ),
+        ]
+      : [process.env["DERPKIT_BUN"], ...folders().map((folder) => path.join(folder, kind))];
+  return candidates.find((file) => file !== undefined && existsSync(file));
+}
+
+function folders(): string[] {
+  return (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
+}
+
+const usages = new Map<string, string>();
+
+/** Tells whether a relay's usage lists a flag. */
+function knowsFlag([program = "", ...before]: readonly string[], flag: string): boolean {
+  const usage = usages.get(program) ?? readUsage(program, before);
+  usages.set(program, usage);
+  return new RegExp(`^  -${flag}\\b`, "m").test(usage);
+}
+
+function readUsage(program: string, before: readonly string[]): string {
+  const { stdout, stderr } = spawnSync(program, [...before, "-help"], { encoding: "utf8" });
+  return stdout + stderr;
+}
