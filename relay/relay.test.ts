@@ -469,3 +469,14 @@ test("104. beyond the accept limit connections are closed and counted, and the r
   for (let i = 0; i < 3; i++) await assert.rejects(dial(relay));
   assert.equal(relay.connections, 0);
 });
+
+test("files are read before anything listens: a missing one is the complaint even if the port is taken", async (t) => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  t.after(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  await assert.rejects(
+    relayFor(t, { listen: `127.0.0.1:${port}`, rateConfig: "missing.json" }),
+    (error) => error instanceof KitError && error.code === "file-unreadable",
+  );
+});

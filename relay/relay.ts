@@ -1,39 +1,23 @@
 /** Puts a relay together: everything is acquired before anything listens, and stopped in reverse. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { homedir, hostname } from "node:os";
-import { resolve } from "node:path";
 import { Admission } from "./admission/admission.ts";
 import { createGate } from "./admission/gate.ts";
 import { createModes } from "./admission/modes.ts";
 import { createTrust } from "./client/transport.ts";
-import { loadCertificate } from "./config/certificate-files.ts";
-import { parseDuration } from "./config/duration.ts";
-import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
-import { parseListenAddress } from "./config/listen-address.ts";
-import { parseMeshWith } from "./config/mesh.ts";
-import { loadMeshKeys } from "./config/mesh-key-file.ts";
-import { loadRateConfig } from "./config/rate-config-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
-import type { RateLimit } from "./core/byte-bucket.ts";
-import { TokenBucket } from "./core/token-bucket.ts";
+import type { Gate } from "./core/session.ts";
 import type { NodeKey } from "./crypto/keys.ts";
-import { KitError, renderError } from "./errors.ts";
+import { createDebugContext } from "./debug.ts";
+import { renderError } from "./errors.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
-import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
-import { buildDebugAccess, type DebugAccess } from "./net/debug-access.ts";
-import type { DebugContext } from "./net/debug-pages.ts";
-import { type HttpPort, startHttpPort } from "./net/http-port.ts";
+import { createAcceptLimit } from "./net/accept-limit.ts";
+import { startDerpServer } from "./net/derp-server.ts";
 import type { Health } from "./net/http-answers.ts";
+import { startHttpPort } from "./net/http-port.ts";
 import { TlsCounters } from "./net/tls-counters.ts";
-import { readProcessFacts } from "./process-facts.ts";
-import { createStunCounters, startStunServer, type StunServer } from "./stun/server.ts";
-import { findInconsistencies } from "./telemetry/consistency.ts";
-import { coreSources } from "./telemetry/core-sources.ts";
-import { renderVars } from "./telemetry/expvar.ts";
-import { renderPrometheus } from "./telemetry/prometheus.ts";
-import type { MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
+import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
+import { createStunCounters, startStunServer } from "./stun/server.ts";
 
 export interface RelayDependencies {
   /** Folder that relative paths of the config start from. */
@@ -69,137 +53,47 @@ const tickMs = 250;
  * @throws KitError for a key, certificate or port that cannot be had; nothing is left open then
  */
 export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
-  const { stateDirectory, version, bundle, log, env } = dependencies;
-  const listen = parseListenAddress(config.listen);
-  if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
-  const access = readDebugAccess(env, config.strictDerperDebug);
-  const privateKey = await loadOrCreateKeyFile(resolve(stateDirectory, config.keyFile));
-  const certificate = await loadCertificate(config, resolve(stateDirectory, config.certDir), new Date());
-  const meshKeys = await loadMeshKeys(
-    config.meshPskFile && resolve(stateDirectory, config.meshPskFile),
-    homedir(),
-  );
-  const [meshKey] = meshKeys;
-  const meshWith = parseMeshWith(config.meshWith) ?? [];
-  if (meshWith.length > 0 && meshKey === undefined) {
-    throw new KitError("config-invalid", {
-      message: "The relay's configuration has mistakes.",
-      problems: [
-        { path: "meshWith (-mesh-with)", message: "needs a mesh key: give meshPskFile (-mesh-psk-file)" },
-      ],
-    });
-  }
-
-  const flush = (): void => core.flush(now());
-  const staleMs = milliseconds(config.admissionStale);
-  const modes = createModes(config, {
-    resolve: (path) => resolve(stateDirectory, path),
-    env,
-    staleMs,
-    now,
-    log,
-  });
-  const admission = new Admission({
-    modes,
-    recheckMs: milliseconds(config.admissionRecheck),
-    staleMs,
-    now,
-    random: Math.random,
-    log,
-  });
-  const core = new RelayCore({
-    privateKey,
-    gate: modes.length === 0 ? undefined : createGate(admission, now),
-    meshKeys: meshKeys.map((key) => Buffer.from(key, "hex")),
-    limits: {
-      writeMs: milliseconds(config.tcpWriteTimeout),
-      silentMs: milliseconds(config.tcpUserTimeout),
-    },
-    random: randomBytes,
-    requestFlush: () => setImmediate(flush),
-  });
-  const stunCounters = createStunCounters();
-  const tls = new TlsCounters();
-  let rateLimit: RateLimit | undefined;
-  const sources = (): MetricSources => ({
-    ...coreSources(core),
-    tls,
-    stun: stunCounters,
-    bootstrapDns: undefined,
-    rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit, core),
-    facts: readProcessFacts(version),
-  });
-  const debug: DebugContext = {
-    access,
-    hostname: config.hostname,
-    machine: hostname(),
-    version,
-    dev: false,
-    meshKey: meshKey !== undefined,
-    uptimeSeconds: () => now() / 1_000,
-    vars: () => renderVars(sources()),
-    varz: () => renderPrometheus(sources()),
-    check: () =>
-      findInconsistencies({
-        connections: core.counters.connections,
-        registered: core.router.countConnections(),
-      }),
-  };
+  const settings = await readSettings(config, dependencies.stateDirectory);
+  const { listen, certificate } = settings;
+  const { version, bundle, log, env } = dependencies;
+  const admission = createAdmission(settings, dependencies);
+  const core = createCore(settings, admission.gate);
+  const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
+  let { rateLimit } = settings;
+  const observed = { core, tls, stun: stunCounters, rateLimit: () => rateLimit, version, env, now };
+  const debug = createDebugContext(settings, observed);
   let state: Health["state"] = "serving";
+
   await using acquired = new AsyncDisposableStack();
-  acquired.use(admission);
-  let stun: StunServer | undefined;
-  if (config.stun) {
-    stun = acquired.use(
-      await startStunServer({
-        host: listen.host,
-        port: config.stunPort,
-        counters: stunCounters,
-        log,
-      }),
-    );
-  }
-  let http: HttpPort | undefined;
-  if (config.httpPort !== -1) {
-    http = acquired.use(await startHttpPort({ host: listen.host, port: config.httpPort }, debug));
-  }
-  const derp: DerpServer = acquired.use(
-    await startDerpServer({
-      core,
-      listen,
-      hostname: config.hostname,
-      certificate,
-      answers: {
-        home: config.home,
-        derp: config.derp,
-        health: () => ({ ok: state === "serving", version, bundle, state }),
-      },
-      accepts: createAcceptLimit(config, tls),
-      debug,
-      tls,
-      keepaliveMs: milliseconds(config.tcpKeepaliveTime),
-      now,
-    }),
-  );
-  if (meshKey !== undefined && meshWith.length > 0) {
-    const trust = createTrust();
-    for (const { host, dialHost, port, certName } of meshWith) {
-      const peer = { identity: { hostName: host, certName }, dialHost, port };
-      acquired.use(startMeshClient({ core, peer, privateKey, meshKey, trust, log, now }));
-    }
-  }
-  const rateConfig = config.rateConfig && resolve(stateDirectory, config.rateConfig);
-  const readRateConfig = async (): Promise<void> => {
-    rateLimit = await loadRateConfig(rateConfig);
-    core.setRateLimit(rateLimit, now());
-  };
-  if (rateConfig !== "") await readRateConfig();
+  acquired.use(admission.admission);
+  const stun = config.stun
+    ? await startStunServer({ host: listen.host, port: config.stunPort, counters: stunCounters, log })
+    : undefined;
+  acquired.use(stun);
+  const plainAddress = { host: listen.host, port: config.httpPort };
+  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, debug);
+  acquired.use(http);
+  const { home, derp: servesDerp, acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
+  const derp = await startDerpServer({
+    core,
+    listen,
+    hostname: config.hostname,
+    certificate,
+    answers: { home, derp: servesDerp, health: () => ({ ok: state === "serving", version, bundle, state }) },
+    accepts: createAcceptLimit({ perSecond, burst }, tls, now),
+    debug,
+    tls,
+    keepaliveMs: milliseconds(config.tcpKeepaliveTime),
+    now,
+  });
+  acquired.use(derp);
+  for (const client of startMesh(settings, core, log)) acquired.use(client);
   const ticking = setInterval(() => {
     core.tick(now());
-    admission.tick(now());
+    admission.admission.tick(now());
   }, tickMs);
-  acquired.defer(() => clearInterval(ticking));
   acquired.defer(() => {
+    clearInterval(ticking);
     state = "stopping";
   });
   const running = acquired.move();
@@ -210,11 +104,11 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     stunPort: stun?.address.port,
     core,
     async reload() {
-      admission.reload();
-      if (rateConfig === "") return;
+      admission.admission.reload();
       try {
-        await readRateConfig();
-        log("the rate config has been read again");
+        rateLimit = await readRateLimit(settings);
+        core.setRateLimit(rateLimit, now());
+        log("read again: rate config, admission");
       } catch (error) {
         log(renderError(error));
       }
@@ -226,51 +120,54 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   };
 }
 
-function rateSources(limit: RateLimit | undefined, { counters }: RelayCore): RateLimitCounts {
-  const { bytesPerSecond, burst } = limit ?? { bytesPerSecond: 0, burst: 0 };
-  return { bytesPerSecond, burstBytes: burst, waited: counters.rateLimitWaited };
+/** Who may connect. Without any mode there is no gate, and whoever has a key comes in. */
+function createAdmission(
+  { config, resolve }: Settings,
+  { env, log }: RelayDependencies,
+): { readonly admission: Admission; readonly gate: Gate | undefined } {
+  const staleMs = milliseconds(config.admissionStale);
+  const recheckMs = milliseconds(config.admissionRecheck);
+  const modes = createModes(config, { resolve, env, staleMs, now, log });
+  const admission = new Admission({ modes, recheckMs, staleMs, now, random: Math.random, log });
+  return { admission, gate: modes.length === 0 ? undefined : createGate(admission, now) };
 }
 
-/** Takes connections at the configured rate, and counts them. */
-function createAcceptLimit(
-  { acceptConnectionLimit, acceptConnectionBurst }: RelayConfig,
-  counters: TlsCounters,
-): () => boolean {
-  const unlimited = acceptConnectionLimit === undefined || acceptConnectionBurst === undefined;
-  const bucket = unlimited ? undefined : new TokenBucket(acceptConnectionLimit, acceptConnectionBurst, now());
-  return () => {
-    const accepted = bucket?.take(now()) ?? true;
-    if (accepted) counters.accepted++;
-    else counters.rejected++;
-    return accepted;
-  };
-}
-
-/** Who may look at the debug pages, by derper's environment variables. */
-function readDebugAccess(env: RelayDependencies["env"], strictDerper: boolean): DebugAccess {
-  const keyPath = env["TS_DEBUG_KEY_PATH"] ?? "";
-  return buildDebugAccess({
-    allowIp: env["TS_ALLOW_DEBUG_IP"] ?? "",
-    trustedCidrs: env["TS_DEBUG_TRUSTED_CIDRS"] ?? "",
-    readKey: () => (keyPath === "" ? undefined : readKeyFile(keyPath)),
-    strictDerper,
+function createCore(
+  { config, privateKey, meshKeys, rateLimit }: Settings,
+  gate: Gate | undefined,
+): RelayCore {
+  const flush = (): void => core.flush(now());
+  const core = new RelayCore({
+    privateKey,
+    gate,
+    meshKeys: meshKeys.map((key) => Buffer.from(key, "hex")),
+    limits: {
+      writeMs: milliseconds(config.tcpWriteTimeout),
+      silentMs: milliseconds(config.tcpUserTimeout),
+    },
+    random: randomBytes,
+    requestFlush: () => setImmediate(flush),
   });
+  core.setRateLimit(rateLimit, now());
+  return core;
 }
 
-/** As derper: a key that cannot be read lets nobody in, and is read again at the next try. */
-function readKeyFile(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
+/** Connects to the region's other relays. */
+function startMesh(
+  { meshWith, meshKeys, privateKey }: Settings,
+  core: RelayCore,
+  log: (line: string) => void,
+): AsyncDisposable[] {
+  const [meshKey] = meshKeys;
+  if (meshKey === undefined || meshWith.length === 0) return [];
+  const trust = createTrust();
+  return meshWith.map(({ host, dialHost, port, certName }) => {
+    const peer = { identity: { hostName: host, certName }, dialHost, port };
+    return startMeshClient({ core, peer, privateKey, meshKey, trust, log, now });
+  });
 }
 
 /** Milliseconds on a clock that never goes back. */
 function now(): number {
   return performance.now();
-}
-
-function milliseconds(duration: string): number {
-  return parseDuration(duration) ?? 0;
 }
