@@ -47,8 +47,13 @@ function startFromOldNode(t: TestContext, folder: string, ...args: readonly stri
   return observe(t, folder, ["--import", old, launcher, "start", ...args]);
 }
 
-function observe(t: TestContext, folder: string, args: readonly string[]): StartedCommand {
-  const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+function observe(
+  t: TestContext,
+  folder: string,
+  args: readonly string[],
+  program = process.execPath,
+): StartedCommand {
+  const child = spawn(program, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   t.after(() => child.kill("SIGKILL"));
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
@@ -149,6 +154,24 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     assert.match(stderr, /\nstopping\n(.*SIGTERM: stopping\n){2}$/);
     const proof = JSON.parse(stdout) as Proof;
     for (const port of portsOf(proof)) await assertFree(port);
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // A shell between npm and the command would keep SIGINT to itself and die of SIGTERM alone.
+  test(`${signal} to npm alone stops every relay`, { skip: process.platform === "win32" }, async (t) => {
+    const folder = await projectWith(t, twoRegions);
+    const manifest = JSON.parse(await readFile(join(import.meta.dirname, "..", "package.json"), "utf8")) as {
+      readonly scripts: { readonly start: string };
+    };
+    const script = manifest.scripts.start.replace("scripts/run.mjs", launcher);
+    await writeFile(join(folder, "package.json"), JSON.stringify({ scripts: { start: script } }));
+    const staying = observe(t, folder, ["--silent", "start", "--", "--json"], "npm");
+    await staying.said("2 relays running");
+    staying.child.kill(signal);
+    const { status, stdout, stderr } = await staying.result;
+    assert.equal(status, 0, stderr);
+    for (const port of portsOf(JSON.parse(stdout) as Proof)) await assertFree(port);
   });
 }
 
