@@ -6,12 +6,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const programs = process.env["DERPKIT_TAILNET_CHECK"];
@@ -43,8 +43,7 @@ test(
 
 /** A project of its own: the example stack with ports and pins that nobody else uses. */
 async function copyProject(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-tailnet-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   for (const file of ["Pulumi.yaml", "Pulumi.local.yaml"])
     await cp(path.join(root, file), path.join(folder, file));
   return folder;

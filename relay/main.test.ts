@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
+import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { packageVersion } from "./version.ts";
 
 interface RelayProcess {
@@ -43,8 +43,7 @@ function startProcess(t: TestContext, folder: string, ...args: readonly string[]
 }
 
 async function folderWith(t: TestContext, config: object): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-main-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   await writeFile(join(folder, "relay.json"), JSON.stringify(config));
   return folder;
 }

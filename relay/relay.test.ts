@@ -17,7 +17,8 @@ import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
 import { type Relay, startRelay } from "./relay.ts";
-import { startTestRelay, temporaryFolder } from "./testing/running-relay.ts";
+import { startTestRelay } from "./testing/running-relay.ts";
+import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const hostname = "relay.derpkit.internal";
 
@@ -310,7 +311,7 @@ test("a certificate that is missing, of another name or of another key ends the 
     name: string,
     prepare: (certs: string) => Promise<void>,
   ) => {
-    const folder = await temporaryFolder(t);
+    const folder = temporaryFolder(t);
     await cp(join(donor.folder, "certs"), join(folder, "certs"), { recursive: true });
     await prepare(join(folder, "certs"));
     const config = v.parse(relayConfigSchema, {
@@ -448,7 +449,7 @@ async function freePort(): Promise<number> {
 }
 
 test("103. a client over its rate is slowed down by TCP, and loses nothing", async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = temporaryFolder(t);
   const file = join(folder, "rate.json");
   await writeFile(file, '{"PerClientRateLimitBytesPerSec":4000000,"PerClientRateBurstBytes":65568}');
   const relay = await relayFor(t, { rateConfig: file });

@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { sha256Hex } from "../relay/updater/manifest.ts";
 
 const kit = path.join(import.meta.dirname, "..");
 
 test("bundles hold what the command says, are complete for every node, and come out the same again", async (t) => {
-  const root = await mkdtemp(path.join(tmpdir(), "derpkit-bundle-"));
-  t.after(() => rm(root, { recursive: true }));
+  const root = temporaryFolder(t);
   for (const name of ["Pulumi.yaml", "Pulumi.local.yaml"])
     await cp(path.join(kit, name), path.join(root, name));
   const run = async (): Promise<{ regions: Region[] }> => {

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 
 /** Runs the command in a project of its own, whose local stack has these regions. */
 function plan(t: TestContext, regions: string, ...args: readonly string[]) {
-  const cwd = mkdtempSync(join(tmpdir(), "derpkit-plan-"));
-  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  const cwd = temporaryFolder(t);
   writeFileSync(join(cwd, "Pulumi.yaml"), "name: derpkit\n");
   writeFileSync(join(cwd, "Pulumi.local.yaml"), `config:\n  derpkit:regions:\n${regions}`);
   const launcher = join(import.meta.dirname, "run.mjs");

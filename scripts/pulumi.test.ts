@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 
 const launcher = join(import.meta.dirname, "run.mjs");
 const skip = process.platform === "win32" && "the stand-in for Pulumi's CLI is a shell script";
 
 /** Runs `npm run pulumi -- ARGS` with this script, or nothing, as Pulumi's CLI. */
 function pulumi(t: TestContext, script: string | undefined, ...args: readonly string[]) {
-  const folder = mkdtempSync(join(tmpdir(), "derpkit-pulumi-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   if (script !== undefined) writeFileSync(join(folder, "pulumi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const env = { ...process.env, PATH: script === undefined ? folder : `${folder}:${process.env["PATH"]}` };
   return spawnSync(process.execPath, [launcher, "pulumi", ...args], { encoding: "utf8", env });

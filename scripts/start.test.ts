@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { access, appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, appendFile, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { chooseFreePort, findPortFault } from "../infra/clouds/free-port.ts";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 
 const launcher = join(import.meta.dirname, "run.mjs");
 const platform = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
@@ -30,8 +30,7 @@ interface StartedCommand {
 
 /** A project of its own: what is kept lands in it. */
 async function projectWith(t: TestContext, stack: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-start-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   await writeFile(join(folder, "Pulumi.yaml"), "name: derpkit\nruntime: nodejs\n");
   await writeFile(join(folder, "Pulumi.local.yaml"), stack);
   return folder;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { KitError } from "../relay/errors.ts";
 import { type RunningRelay, startTestRelay } from "../relay/testing/running-relay.ts";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { parseCommandLine } from "./cli/command.ts";
 import { command } from "./verify.ts";
 
@@ -12,8 +12,7 @@ async function writeMap(
   t: TestContext,
   { hostName, pin, derpPort, stunPort }: RunningRelay,
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-verify-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   const node = {
     Name: "901a",
     RegionID: 901,

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, rmdir, stat, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { KitError } from "../../relay/errors.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import type { NodeDescription } from "./cloud.ts";
 import { openLocalCloud } from "./local.ts";
 import { localFolder, nodeStateFolder, readKept, withLock } from "./local-files.ts";
@@ -14,8 +14,7 @@ const day = 24 * 60 * 60 * 1000;
 
 /** A project in a folder of its own, whose local cloud is opened for nodes given by name and what differs. */
 async function startProject(t: TestContext) {
-  const root = await mkdtemp(join(tmpdir(), "derpkit-local-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = temporaryFolder(t);
   const warnings: string[] = [];
   const open = async (
     nodes: Readonly<Record<string, Partial<NodeDescription>>>,

@@ -3,6 +3,7 @@ import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { renderNodeKey } from "../crypto/keys.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { Admission, type Client } from "./admission.ts";
 import { AllowList } from "./allow-list.ts";
 import { LocalTailscaled } from "./local-tailscaled.ts";
@@ -10,15 +11,7 @@ import type { AdmissionMode, Applicant } from "./mode.ts";
 import type { EndReason } from "./standing.ts";
 import { TailnetApi } from "./tailnet-api.ts";
 import { bench, type Bench, Oracle, settle } from "./testing/cast.ts";
-import {
-  type Answer,
-  applicant,
-  forever,
-  reply,
-  startServer,
-  stopServer,
-  temporaryFolder,
-} from "./testing/servers.ts";
+import { type Answer, applicant, forever, reply, startServer, stopServer } from "./testing/servers.ts";
 import { admits, allow, deny, unknown, type Verdict } from "./verdict.ts";
 import { VerifyUrl } from "./verify-url.ts";
 

@@ -12,9 +12,10 @@ import {
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { renderNodeKey } from "../crypto/keys.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { AllowList } from "./allow-list.ts";
 import { bench, type Bench } from "./testing/cast.ts";
-import { applicant, someKey, temporaryFolder } from "./testing/servers.ts";
+import { applicant, someKey } from "./testing/servers.ts";
 import type { Verdict } from "./verdict.ts";
 
 const alice = applicant();

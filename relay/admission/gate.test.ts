@@ -8,7 +8,8 @@ import { test, type TestContext } from "node:test";
 import { connectRelay, type RelayConnection } from "../client/connection.ts";
 import { createTrust } from "../client/transport.ts";
 import { generatePrivateKey, type PrivateKey, publicKeyOf, renderNodeKey } from "../crypto/keys.ts";
-import { type RunningRelay, startTestRelay, temporaryFolder } from "../testing/running-relay.ts";
+import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 
 async function login(t: TestContext, relay: RunningRelay, privateKey: PrivateKey): Promise<RelayConnection> {
   const connection = await connectRelay({
@@ -78,14 +79,14 @@ test("97. a controller that cannot be reached lets everybody in with fail-open, 
 });
 
 test("95. without a tailscaled to ask, -verify-clients lets nobody in", async (t) => {
-  const socket = join(await temporaryFolder(t), "no.sock");
+  const socket = join(temporaryFolder(t), "no.sock");
   const relay = await startTestRelay(t, { stun: false, verifyClients: true, socket });
   await assert.rejects(login(t, relay, generatePrivateKey()), /does not admit/);
 });
 
 test("an allow-list lets in the keys that are on it, and packets pass between them", async (t) => {
   const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];
-  const file = join(await temporaryFolder(t), "clients");
+  const file = join(temporaryFolder(t), "clients");
   await writeFile(file, [alice, bob].map((key) => `${renderNodeKey(publicKeyOf(key))}\n`).join(""));
   const relay = await startTestRelay(t, { stun: false, admissionList: file });
   const [from, to] = [await login(t, relay, alice), await login(t, relay, bob)];

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { clientPublic } from "../testing/vectors.ts";
 import { defaultTailscaledSocket, LocalTailscaled } from "./local-tailscaled.ts";
 import {
@@ -14,7 +15,6 @@ import {
   reply,
   silence,
   startServer,
-  temporaryFolder,
   type TestServer,
 } from "./testing/servers.ts";
 import { allow, deny, unknown, type Verdict } from "./verdict.ts";

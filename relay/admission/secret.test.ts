@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { readSecretFile } from "./secret.ts";
-import { temporaryFolder } from "./testing/servers.ts";
 
 test("a secret is the one word in its file, and no message shows what is there instead", async (t) => {
   const file = path.join(temporaryFolder(t), "secret");

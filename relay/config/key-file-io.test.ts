@@ -1,22 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { parseKeyFile, renderKeyFile } from "../crypto/key-file.ts";
 import { privateKeyFromSeed } from "../crypto/keys.ts";
 import { KitError } from "../errors.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { loadOrCreateKeyFile } from "./key-file-io.ts";
 
-async function makeFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-key-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 test("9: an existing key file is read and left as it is", async (t) => {
-  const path = join(await makeFolder(t), "derper.key");
+  const path = join(temporaryFolder(t), "derper.key");
   const key = privateKeyFromSeed(Buffer.alloc(32, 7));
   await writeFile(path, renderKeyFile(key));
   assert.deepEqual(await loadOrCreateKeyFile(path), key);
@@ -24,7 +18,7 @@ test("9: an existing key file is read and left as it is", async (t) => {
 });
 
 test("9: a missing key file is made in derper's format, with its folders and nothing beside it", async (t) => {
-  const folder = join(await makeFolder(t), "state", "keys");
+  const folder = join(temporaryFolder(t), "state", "keys");
   const path = join(folder, "derper.key");
   const key = await loadOrCreateKeyFile(path);
   assert.deepEqual(parseKeyFile(await readFile(path, "utf8"), path), key);
@@ -36,14 +30,14 @@ test(
   "9: nobody but its owner may read a new key file",
   { skip: process.platform === "win32" && "no modes" },
   async (t) => {
-    const path = join(await makeFolder(t), "derper.key");
+    const path = join(temporaryFolder(t), "derper.key");
     await loadOrCreateKeyFile(path);
     assert.equal((await stat(path)).mode & 0o777, 0o600);
   },
 );
 
 test("several that make the file at one moment get one key", async (t) => {
-  const folder = await makeFolder(t);
+  const folder = temporaryFolder(t);
   const path = join(folder, "derper.key");
   const keys = await Promise.all(Array.from({ length: 8 }, () => loadOrCreateKeyFile(path)));
   assert.equal(new Set(keys.map((key) => key.toString("hex"))).size, 1);
@@ -51,7 +45,7 @@ test("several that make the file at one moment get one key", async (t) => {
 });
 
 test("a file in another format is an error, and is not replaced", async (t) => {
-  const path = join(await makeFolder(t), "derper.key");
+  const path = join(temporaryFolder(t), "derper.key");
   await writeFile(path, "not a key");
   await assert.rejects(
     loadOrCreateKeyFile(path),
@@ -61,7 +55,7 @@ test("a file in another format is an error, and is not replaced", async (t) => {
 });
 
 test("a path that leads through a file is an error that names it", async (t) => {
-  const file = join(await makeFolder(t), "file");
+  const file = join(temporaryFolder(t), "file");
   await writeFile(file, "");
   const path = join(file, "derper.key");
   await assert.rejects(

@@ -9,14 +9,15 @@ import { connectRelay, type RelayConnection } from "../client/connection.ts";
 import { createTrust } from "../client/transport.ts";
 import { parseKeyFile } from "../crypto/key-file.ts";
 import { generatePrivateKey, type NodeKey, publicKeyOf } from "../crypto/keys.ts";
-import { type RunningRelay, startTestRelay, temporaryFolder } from "../testing/running-relay.ts";
+import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { startMeshClient } from "./mesh-client.ts";
 
 const meshKey = "0123456789abcdef".repeat(4);
 const trust = createTrust();
 
 async function meshRelay(t: TestContext): Promise<RunningRelay> {
-  const file = join(await temporaryFolder(t), "mesh.key");
+  const file = join(temporaryFolder(t), "mesh.key");
   await writeFile(file, `${meshKey}\n`);
   return startTestRelay(t, { stun: false, meshPskFile: file });
 }

@@ -1,13 +1,13 @@
 /** The real relay on free ports of loopback, for tests of what talks to one. */
 import { X509Certificate } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../config/schema.ts";
 import { certificatePin } from "../crypto/self-signed.ts";
 import { type Relay, startRelay } from "../relay.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface RunningRelay {
   readonly relay: Relay;
@@ -20,19 +20,12 @@ export interface RunningRelay {
   readonly stunPort: number;
 }
 
-/** A folder that is gone after the test. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "derpkit-relay-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** Starts a relay with a pinned certificate and STUN; it stops with the test. */
 export async function startTestRelay(
   t: TestContext,
   options: Partial<RelayConfigInput> = {},
 ): Promise<RunningRelay> {
-  const folder = await temporaryFolder(t);
+  const folder = temporaryFolder(t);
   const hostName = options.hostname ?? "relay.derpkit.internal";
   const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", httpPort: -1, ...options };
   // Port 0 is for tests only; the schema keeps people from asking for it.

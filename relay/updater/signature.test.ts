@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { KitError } from "../errors.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { parseTrustedKeys, signManifest, verifyManifest } from "./signature.ts";
 import { makeKeys } from "./testing/stage.ts";
 
@@ -88,8 +88,7 @@ for (const [what, pems] of [
 }
 
 test("openssl agrees, with the commands that a shell script has", { skip: withoutOpenssl() }, (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), "derpkit-signature-"));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   const write = (name: string, bytes: Uint8Array | string): void =>
     writeFileSync(path.join(folder, name), bytes);
   write("trusted.pem", keys.trusted);

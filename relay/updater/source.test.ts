@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { folderSource } from "./source.ts";
 
 const signal = new AbortController().signal;
 const unreadable = { name: "KitError", code: "delivery-unreadable" };
 
 function folderWith(t: TestContext, files: Record<string, string | Buffer>): string {
-  const folder = mkdtempSync(path.join(tmpdir(), "derpkit-source-"));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
     writeFileSync(path.join(folder, name), content);

@@ -1,19 +1,18 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { buildPackage } from "./package.ts";
 import { buildRelayBundle } from "./relay-bundle.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 
 /** A folder that is what npm installs: the manifest, `dist`, and the dependencies around it. */
-const installed = await mkdtemp(path.join(tmpdir(), "derpkit-package-"));
-after(() => rm(installed, { recursive: true }));
+const installed = temporaryFolder({ after });
 const dist = path.join(installed, "dist");
 await cp(path.join(root, "package.json"), path.join(installed, "package.json"));
 await symlink(path.join(root, "node_modules"), path.join(installed, "node_modules"));

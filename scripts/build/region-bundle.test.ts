@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { KitError } from "../../relay/errors.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { decodeManifest, type Manifest } from "../../relay/updater/manifest.ts";
 import type { Release, Service } from "../../relay/updater/service.ts";
 import { parseTrustedKeys, verifyManifest } from "../../relay/updater/signature.ts";
@@ -28,10 +28,8 @@ const content: RegionContent = {
   nodes: [node("901b"), node("901a")],
 };
 
-async function openFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-region-"));
-  t.after(() => rm(folder, { recursive: true }));
-  return path.join(folder, "alfa");
+function openFolder(t: TestContext): string {
+  return path.join(temporaryFolder(t), "alfa");
 }
 
 /** Reads the manifest as a node would. */
@@ -83,7 +81,7 @@ test("the same content gives the same bytes, in whatever order it is given", () 
 });
 
 test("publishing again keeps the sequence, publishing other content raises it by one", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   await publishRegionBundle(content, folder, signingKey);
   const first = await readManifest(folder);
   await publishRegionBundle(content, folder, signingKey);
@@ -93,7 +91,7 @@ test("publishing again keeps the sequence, publishing other content raises it by
 });
 
 test("a publisher that lost what it published is above it nevertheless", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   await publishRegionBundle(content, folder, signingKey);
   const first = await readManifest(folder);
   await rm(folder, { recursive: true });
@@ -102,7 +100,7 @@ test("a publisher that lost what it published is above it nevertheless", async (
 });
 
 test("a manifest that somebody else put there has no say in the sequence", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   const foreign = generateKeyPairSync("ed25519").privateKey;
   await publishRegionBundle(content, folder, signingKey);
   for (const [name, bytes] of assembleRegionBundle(content, undefined, new Date(8e15), foreign)) {
@@ -113,7 +111,7 @@ test("a manifest that somebody else put there has no say in the sequence", async
 });
 
 test("what does not belong to the bundle is removed, and what a link leads to is left alone", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   await publishRegionBundle({ ...content, nodes: [...content.nodes, node("901c")] }, folder, signingKey);
   const elsewhere = path.join(folder, "../elsewhere");
   await writeFile(elsewhere, "mine");
@@ -126,7 +124,7 @@ test("what does not belong to the bundle is removed, and what a link leads to is
 });
 
 test("a folder that cannot be written is named", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   await writeFile(folder, "a file");
   await assert.rejects(publishRegionBundle(content, folder, signingKey), (error) => {
     assert.ok(error instanceof KitError && error.code === "file-unreadable" && error.where === folder);
@@ -135,7 +133,7 @@ test("a folder that cannot be written is named", async (t) => {
 });
 
 test("an updater takes what was published", async (t) => {
-  const folder = await openFolder(t);
+  const folder = openFolder(t);
   await publishRegionBundle(content, folder, signingKey);
   const started: Release[] = [];
   const service: Service = {

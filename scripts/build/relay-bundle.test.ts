@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +8,7 @@ import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { KitError } from "../../relay/errors.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { packageVersion } from "../../relay/version.ts";
 import { type BuiltRelayBundle, buildRelayBundle, readRelayBundle } from "./relay-bundle.ts";
 
@@ -16,9 +17,7 @@ const bundle = await buildRelayBundle(root);
 
 /** A copy of the relay's sources at another place, with the same dependencies. */
 async function copySources(t: TestContext, ...inner: string[]): Promise<string> {
-  const temporary = await mkdtemp(path.join(tmpdir(), "derpkit-build-"));
-  t.after(() => rm(temporary, { recursive: true }));
-  const folder = path.join(temporary, ...inner);
+  const folder = path.join(temporaryFolder(t), ...inner);
   await cp(path.join(root, "relay"), path.join(folder, "relay"), { recursive: true });
   await symlink(path.join(root, "node_modules"), path.join(folder, "node_modules"));
   return folder;
@@ -101,8 +100,7 @@ function isSourceMap(value: unknown): value is { sources: string[]; sourcesConte
 }
 
 test("the file runs with nothing beside it and says its version, which is in its first line too", async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-build-"));
-  t.after(() => rm(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   await writeFile(path.join(folder, "relay.mjs"), bundle.code);
   await writeFile(path.join(folder, "relay.mjs.map"), bundle.map);
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -118,8 +116,7 @@ test("the file runs with nothing beside it and says its version, which is in its
 });
 
 test("a package without its bundle says so", async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-build-"));
-  t.after(() => rm(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   await assert.rejects(readRelayBundle(folder), { name: "KitError", code: "file-unreadable" });
 });
 

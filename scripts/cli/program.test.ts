@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { knownAfterUp, type ProgramResult, readable, runProgram } from "./program.ts";
 import type { StackFile } from "./stack-file.ts";
 
@@ -15,8 +14,7 @@ const bravo = { id: 902, code: "bravo", name: "Bravo", cloud: "local", nodes: [{
 async function startStack(
   t: TestContext,
 ): Promise<(regions: unknown, secretKeys?: string[]) => Promise<ProgramResult>> {
-  const root = await mkdtemp(join(tmpdir(), "derpkit-program-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = temporaryFolder(t);
   return async (regions, secretKeys = []) => {
     const config = new Map([["derpkit:regions", JSON.stringify(regions)]]);
     const file = join(root, "Pulumi.test.yaml");

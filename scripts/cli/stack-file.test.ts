@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { type ErrorCode, KitError } from "../../relay/errors.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { resolveStack } from "./stack-file.ts";
 
 /** A project's folder with these files in it. */
 async function startProject(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const root = await realpath(await mkdtemp(join(tmpdir(), "derpkit-stack-")));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = await realpath(temporaryFolder(t));
   await mkdir(join(root, "below", "deeper"), { recursive: true });
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text);
   return root;

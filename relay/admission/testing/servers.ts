@@ -3,9 +3,6 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import type { TestContext } from "node:test";
 import { type NodeKey, nodeKey } from "../../crypto/keys.ts";
 import type { Applicant } from "../mode.ts";
@@ -76,13 +73,6 @@ export async function startServer(t: TestContext, answer: Answer, socketPath?: s
 export function stopServer(server: Server): void {
   server.close();
   server.closeAllConnections();
-}
-
-/** A folder that is gone after the test. */
-export function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync(path.join(tmpdir(), "derpkit-admission-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
 }
 
 export function someKey(): NodeKey {

@@ -1,10 +1,10 @@
 /** What the updater's tests play on: a delivery folder, a machine's folder, a relay that only writes down what happens. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { TestContext } from "node:test";
 import { KitError } from "../../errors.ts";
+import { temporaryFolder } from "../../testing/temporary-folder.ts";
 import type { UpdaterEvent } from "../event.ts";
 import {
   buildManifest,
@@ -218,7 +218,5 @@ export class Stage {
 
 /** A stage in a folder of its own, removed after the test. */
 export async function openStage(t: TestContext): Promise<Stage> {
-  const folder = await mkdtemp(path.join(tmpdir(), "derpkit-updater-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return new Stage(folder);
+  return new Stage(temporaryFolder(t));
 }
