@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { readText } from "./config/files.ts";
 import { parseFlags, renderUsage } from "./config/flags.ts";
 import { parseRelayConfig } from "./config/load.ts";
 import { KitError, renderError } from "./errors.ts";
@@ -15,7 +16,8 @@ async function main(): Promise<void> {
   const flags = parseFlags(process.argv.slice(2));
   if (flags.help) return void process.stdout.write(`${renderUsage()}\n`);
   if (flags.version) return void process.stdout.write(`${version}\n`);
-  const text = flags.config === undefined ? undefined : await readConfig(flags.config);
+  const text =
+    flags.config === undefined ? undefined : await readText(flags.config, "The config file cannot be read.");
   const config = parseRelayConfig(text, flags.options, flags.config);
   process.on("SIGHUP", () => {}); // Also while it starts; derper dies of it (repair Q10).
   const stop = stopRequest(config.exitOnStdinEnd);
@@ -34,14 +36,6 @@ async function main(): Promise<void> {
   setTimeout(() => process.exit(1), stopWithinMs).unref();
   await relay[Symbol.asyncDispose]();
   process.exit(0); // Standard input may still be open.
-}
-
-async function readConfig(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new KitError("file-unreadable", { where: path, message: "The config file cannot be read.", cause });
-  }
 }
 
 /** The digest of the file that runs: what a gate compares with the bundle it has published. */

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { delimiter, dirname } from "node:path";
 import process from "node:process";
+import { isErrno } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext } from "./cli/command.ts";
 
@@ -32,7 +33,6 @@ async function ended(child: ChildProcess): Promise<[status: number | null, signa
     const [status, signal] = await once(child, "exit");
     return [status, signal];
   } catch (cause) {
-    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    throw missing ? new KitError("pulumi-missing") : cause;
+    throw isErrno(cause, "ENOENT") ? new KitError("pulumi-missing") : cause;
   }
 }

@@ -1,11 +1,11 @@
 /** `npm run verify`: probes every node of a stack or derpMap from here, as a Tailscale client does. */
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { DerpMap } from "../infra/derpmap/derp-map.ts";
 import { parseDerpMap } from "../infra/derpmap/parse.ts";
+import { readText } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { runProgram } from "./cli/program.ts";
@@ -179,14 +179,6 @@ async function readInput(signal: AbortSignal): Promise<string> {
   } catch (error) {
     signal.throwIfAborted();
     throw error;
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw new KitError("file-unreadable", { where: file, cause });
   }
 }
 

@@ -5,10 +5,11 @@
  *     .derpkit/local/<stack>/<node>/state/   what /var/lib/derpkit is on a virtual machine
  *     .derpkit/local/<stack>/delivery/       what scripts/start publishes, so no node may have that name
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
+import { isErrno, readIfThere, writeWhole } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 
 const portSchema = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
@@ -89,30 +90,6 @@ export async function writeKept(root: string, stack: string, kept: KeptNodes): P
 }
 
 /**
- * Reads a text file; undefined if there is none.
- *
- * @throws KitError `file-unreadable`
- */
-export async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    // Not the system's own error, which does not say which file it is about.
-    throw new KitError("file-unreadable", { where: file, cause });
-  }
-}
-
-/** Writes a file and its folders so that a reader sees all of the old content or all of the new. */
-export async function writeWhole(file: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const draft = `${file}.new`;
-  await rm(draft, { force: true });
-  await writeFile(draft, text, { mode, flush: true });
-  await rename(draft, file);
-}
-
-/**
  * Runs an action while no other program on this machine runs one for the same project, so that two first runs at the
  * same time agree on ports and pins.
  *
@@ -149,16 +126,6 @@ async function isStale(lock: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** True for an error of the file system, and of that kind if one is given. */
-export function isErrno(error: unknown, code?: string): error is NodeJS.ErrnoException {
-  return (
-    error instanceof Error &&
-    "syscall" in error &&
-    "code" in error &&
-    (code === undefined || error.code === code)
-  );
 }
 
 function keptFile(root: string, stack: string): string {

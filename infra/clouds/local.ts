@@ -13,20 +13,18 @@ import {
   certificatePaths,
   findPairFault,
 } from "../../relay/config/certificate-files.ts";
+import { isErrno, readIfThere, writeWhole } from "../../relay/config/files.ts";
 import { certificatePin, createSelfSigned, pinnedValidity } from "../../relay/crypto/self-signed.ts";
 import type { CloudContext, NodeDescription, OpenCloud } from "./cloud.ts";
 import { chooseFreePort } from "./free-port.ts";
 import {
-  isErrno,
   type KeptNode,
   type KeptNodes,
   nodeStateFolder,
-  readIfThere,
   readKept,
   readKeptOfOthers,
   withLock,
   writeKept,
-  writeWhole,
 } from "./local-files.ts";
 
 /**

@@ -1,11 +1,12 @@
 /** The certificate files of a relay: derper's names and layout (`-certdir`), checked before they are used. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { RelayConfig } from "./schema.ts";
 import { createSelfSigned, pinnedValidity } from "../crypto/self-signed.ts";
 import { KitError } from "../errors.ts";
+import { readIfThere, writeWhole } from "./files.ts";
 
 /** A certificate chain and its key, as TLS wants them. */
 export interface CertificatePair {
@@ -75,8 +76,8 @@ async function makePair(folder: string, hostname: string, now: Date): Promise<Ce
   const paths = certificatePaths(folder, hostname);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await replaceFile(paths.key, keyPem, 0o600);
-    await replaceFile(paths.crt, certificatePem, 0o644);
+    await writeWhole(paths.key, keyPem, 0o600);
+    await writeWhole(paths.crt, certificatePem, 0o644);
   } catch (cause) {
     throw new KitError("file-unreadable", {
       where: folder,
@@ -85,22 +86,6 @@ async function makePair(folder: string, hostname: string, now: Date): Promise<Ce
     });
   }
   return { chain: certificatePem, key: keyPem };
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new KitError("file-unreadable", { where: path, cause });
-  }
-}
-
-/** Writes a file whole or not at all. */
-async function replaceFile(path: string, content: string, mode: number): Promise<void> {
-  const next = `${path}.new`;
-  await writeFile(next, content, { mode });
-  await rename(next, path);
 }
 
 function attempt<T>(make: () => T): T | undefined {

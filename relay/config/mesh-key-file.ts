@@ -1,7 +1,7 @@
 /** The mesh key on the disk. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KitError } from "../errors.ts";
+import { readIfThere, readText } from "./files.ts";
 import { parseMeshKeys } from "./mesh.ts";
 
 /**
@@ -13,22 +13,17 @@ import { parseMeshKeys } from "./mesh.ts";
  * @throws KitError `mesh-key-invalid` or `file-unreadable`; no message holds a key
  */
 export async function loadMeshKeys(path: string, home: string): Promise<readonly string[]> {
-  if (path !== "") return readMeshKeys(path);
+  if (path !== "") return parse(await readText(path, unreadable), path);
   for (const usual of ["/home/derp/keys/derp-mesh.key", join(home, "keys", "derp-mesh.key")]) {
-    const keys = await readMeshKeys(usual, true);
-    if (keys.length > 0) return keys;
+    const text = await readIfThere(usual, unreadable);
+    if (text !== undefined) return parse(text, usual);
   }
   return [];
 }
 
-async function readMeshKeys(path: string, mayBeMissing = false): Promise<readonly string[]> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    if (mayBeMissing && (cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new KitError("file-unreadable", { where: path, message: "The mesh key cannot be read.", cause });
-  }
+const unreadable = "The mesh key cannot be read.";
+
+function parse(text: string, path: string): readonly string[] {
   const keys = parseMeshKeys(text);
   if (keys === undefined) throw new KitError("mesh-key-invalid", { where: path });
   return keys;

@@ -1,7 +1,7 @@
 /** The rate limits on the disk. */
-import { readFile } from "node:fs/promises";
 import type { RateLimit } from "../core/byte-bucket.ts";
 import { KitError } from "../errors.ts";
+import { readText } from "./files.ts";
 import { parseRateConfig } from "./rate-config.ts";
 
 /**
@@ -11,13 +11,7 @@ import { parseRateConfig } from "./rate-config.ts";
  * @throws KitError `rate-config-invalid` or `file-unreadable`
  */
 export async function loadRateConfig(path: string): Promise<RateLimit | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    throw new KitError("file-unreadable", { where: path, message: "The rate config cannot be read.", cause });
-  }
-  const limit = parseRateConfig(text);
+  const limit = parseRateConfig(await readText(path, "The rate config cannot be read."));
   if (limit === "malformed") throw new KitError("rate-config-invalid", { where: path });
   return limit;
 }

@@ -1,9 +1,9 @@
 /** What is delivered to one region: the relay, a configuration per node, and the signed manifest that vouches for them. */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { isErrno } from "../../infra/clouds/local-files.ts";
 import type { FleetNode } from "../../infra/clouds/cloud.ts";
+import { isErrno, writeWhole } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 import { renderCanonicalJson } from "../../relay/updater/canonical-json.ts";
 import {
@@ -101,12 +101,7 @@ async function readPublishedManifest(folder: string, signingKey: KeyObject): Pro
 
 /** Replaces each file as a whole and in order, then removes what the bundle does not have. */
 async function publishToFolder(bundle: RegionBundle, folder: string): Promise<void> {
-  for (const [name, bytes] of bundle) {
-    const file = path.join(folder, name);
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(`${file}.new`, bytes);
-    await rename(`${file}.new`, file);
-  }
+  for (const [name, bytes] of bundle) await writeWhole(path.join(folder, name), bytes, 0o644);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const file = path.join(entry.parentPath, entry.name);
     const name = path.relative(folder, file).replaceAll(path.sep, "/");

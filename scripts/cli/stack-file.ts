@@ -1,10 +1,10 @@
 /** Finds and reads the file that `--stack` means, as Pulumi's CLI does and without it. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { type Document, parseDocument, type YAMLError } from "yaml";
+import { readIfThere } from "../../relay/config/files.ts";
 import { KitError, type Problem } from "../../relay/errors.ts";
 
 export interface StackFile {
@@ -66,17 +66,12 @@ function stackName(file: string): string {
 }
 
 async function readStack(file: string, stack: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    throw missing
-      ? new KitError("stack-not-found", {
-          message: `There is no stack file for --stack ${stack}.`,
-          where: file,
-        })
-      : new KitError("file-unreadable", { where: file, cause });
-  }
+  const text = await readIfThere(file);
+  if (text !== undefined) return text;
+  throw new KitError("stack-not-found", {
+    message: `There is no stack file for --stack ${stack}.`,
+    where: file,
+  });
 }
 
 function parseStack(text: string, file: string): Document {
