@@ -1,7 +1,7 @@
 /** The pages under /debug/, as derper answers them but for what is Go's alone. Pure: a request in, an answer out. */
 import { normaliseIp } from "../ip-address.ts";
 import type { DebugAccess, DebugRequest } from "./debug-access.ts";
-import { browserHeaders, type PlainAnswer, plainError } from "./http-answers.ts";
+import { browserHeaders, escapeHtml, type PlainAnswer, plainError } from "./http-answers.ts";
 
 export interface DebugContext {
   readonly access: DebugAccess;
@@ -126,14 +126,4 @@ function renderGoDuration(seconds: number): string {
   const shownHours = hours === 0 ? "" : `${hours}h`;
   const shownMinutes = hours === 0 && minutes === 0 ? "" : `${minutes}m`;
   return `${shownHours}${shownMinutes}${total % 60}s`;
-}
-
-/** As Go's html.EscapeString. */
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&#34;")
-    .replaceAll("'", "&#39;");
 }

@@ -145,8 +145,8 @@ test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTT
   assert.deepEqual([plain("HEAD", "/").status, plain("HEAD", "/").body], [302, ""]);
   assert.deepEqual([plain("POST", "/foo").status, plain("POST", "/foo").body], [400, "Use HTTPS\n"]);
   assert.match(
-    plain("GET", '/"><script>').body,
-    /^<a href="https:\/\/relay\.example:8080\/&#34;&gt;&lt;script&gt;">/,
+    plain("GET", `/"><script>'&`).body,
+    /^<a href="https:\/\/relay\.example:8080\/&#34;&gt;&lt;script&gt;&#39;&amp;">/,
   );
 });
 

@@ -94,6 +94,16 @@ export function plainError(status: number, message: string): PlainAnswer {
   return text(status, `${message}\n`, { "X-Content-Type-Options": "nosniff" });
 }
 
+/** Escapes what stands in HTML, also in an attribute, as Go's `html.EscapeString` does. */
+export function escapeHtml(value: string): string {
+  return value
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&#34;")
+    .replaceAll("'", "&#39;");
+}
+
 function probe(method: string): PlainAnswer {
   if (method !== "GET" && method !== "HEAD") return plainError(405, "bogus probe method");
   return { status: 200, headers: { "Access-Control-Allow-Origin": "*" }, body: "" };
@@ -125,14 +135,6 @@ function home({ home: option, derp }: AnswerContext, mayDebug: boolean): PlainAn
   if (option === "blank") return { status: 200, headers: html, body: "" };
   if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
   return { status: 200, headers: html, body: renderHomePage(derp, mayDebug) };
-}
-
-function escapeHtml(value: string): string {
-  return value
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&#34;");
 }
 
 function text(status: number, body: string, headers: Readonly<Record<string, string>>): PlainAnswer {
