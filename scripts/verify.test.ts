@@ -7,24 +7,11 @@ import { type RunningRelay, startTestRelay } from "../relay/testing/running-rela
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { parseCommandLine } from "./cli/command.ts";
 import { command } from "./verify.ts";
+import { nodeOf } from "./verify/testing/derp-node.ts";
 
-async function writeMap(
-  t: TestContext,
-  { hostName, pin, derpPort, stunPort }: RunningRelay,
-): Promise<string> {
-  const folder = temporaryFolder(t);
-  const node = {
-    Name: "901a",
-    RegionID: 901,
-    HostName: hostName,
-    CertName: pin,
-    IPv4: "127.0.0.1",
-    IPv6: "none",
-    DERPPort: derpPort,
-    STUNPort: stunPort,
-  };
-  const region = { RegionID: 901, RegionCode: "alfa", RegionName: "Alfa", Nodes: [node] };
-  const file = join(folder, "map.json");
+async function writeMap(t: TestContext, relay: RunningRelay): Promise<string> {
+  const region = { RegionID: 901, RegionCode: "alfa", RegionName: "Alfa", Nodes: [nodeOf(relay)] };
+  const file = join(temporaryFolder(t), "map.json");
   await writeFile(file, JSON.stringify({ derpMap: { Regions: { 901: region } } }));
   return file;
 }

@@ -101,11 +101,6 @@ export function clientInfo(relayKey: NodeKey, privateKey: PrivateKey, json: stri
   return encodeFrame(FrameType.clientInfo, publicKeyOf(privateKey), nonce, box);
 }
 
-/** A packet that looks like a disco message from 62 bytes on. */
-export function discoPacket(length = 62): Buffer {
-  return Buffer.concat([Buffer.from("5453f09f92ac", "hex"), Buffer.alloc(length - 6, 7)]);
-}
-
 export class Connection {
   readonly socket: TLSSocket;
   readonly incoming: Incoming;

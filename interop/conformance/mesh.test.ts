@@ -6,7 +6,8 @@ import type { TestContext } from "node:test";
 import { parseKeyFile } from "../../relay/crypto/key-file.ts";
 import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { FrameType, PeerGoneReason } from "../../relay/protocol/frame.ts";
-import { type Client, discoPacket, type Frame, join, type JoinOptions } from "./client.ts";
+import { discoPacket } from "../../relay/testing/cast.ts";
+import { type Client, type Frame, join, type JoinOptions } from "./client.ts";
 import { metricsBecome } from "./metrics.ts";
 import {
   createFiles,

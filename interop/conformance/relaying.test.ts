@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import { generatePrivateKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { FrameType, keyLength, maxPacket, PeerGoneReason } from "../../relay/protocol/frame.ts";
 import { encodeFrame, encodeSendPacket } from "../../relay/protocol/writer.ts";
-import { type Client, discoPacket, join } from "./client.ts";
+import { discoPacket } from "../../relay/testing/cast.ts";
+import { type Client, join } from "./client.ts";
 import { type Rig, statement, type StatementOptions } from "./suite.ts";
 
 const unknownKey = () => publicKeyOf(generatePrivateKey());

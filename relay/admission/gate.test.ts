@@ -5,23 +5,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { connectRelay, type RelayConnection } from "../client/connection.ts";
-import { createTrust } from "../client/transport.ts";
 import { generatePrivateKey, type PrivateKey, publicKeyOf, renderNodeKey } from "../crypto/keys.ts";
-import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import { joinRelay, type RunningRelay, startTestRelay, type TestClient } from "../testing/running-relay.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 
-async function login(t: TestContext, relay: RunningRelay, privateKey: PrivateKey): Promise<RelayConnection> {
-  const connection = await connectRelay({
-    endpoint: { address: "127.0.0.1", port: relay.derpPort },
-    identity: { hostName: relay.hostName, certName: relay.pin },
-    trust: createTrust(),
-    privateKey,
-    fastStart: true,
-    signal: t.signal,
-  });
-  t.after(() => connection[Symbol.asyncDispose]());
-  return connection;
+function login(t: TestContext, relay: RunningRelay, privateKey: PrivateKey): Promise<TestClient> {
+  return joinRelay(t, relay, { privateKey, fastStart: true });
 }
 
 /** A controller that answers as it is told, and what it was asked. */
@@ -90,8 +79,8 @@ test("an allow-list lets in the keys that are on it, and packets pass between th
   await writeFile(file, [alice, bob].map((key) => `${renderNodeKey(publicKeyOf(key))}\n`).join(""));
   const relay = await startTestRelay(t, { stun: false, admissionList: file });
   const [from, to] = [await login(t, relay, alice), await login(t, relay, bob)];
-  from.send(publicKeyOf(bob), Buffer.from("hello"));
+  from.send(to.key, Buffer.from("hello"));
   const received = await to.receive(t.signal);
-  assert.deepEqual(received, { type: "packet", source: publicKeyOf(alice), packet: Buffer.from("hello") });
+  assert.deepEqual(received, { type: "packet", source: from.key, packet: Buffer.from("hello") });
   await assert.rejects(login(t, relay, generatePrivateKey()), /does not admit/);
 });

@@ -4,32 +4,12 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { test, type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
-import { generatePrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import { createSelfSigned } from "../crypto/self-signed.ts";
-import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
-import { type ConnectOptions, connectRelay, type RelayConnection } from "./connection.ts";
+import { joinRelay, startTestRelay } from "../testing/running-relay.ts";
 import { RelayFailure } from "./failure.ts";
 import { createTrust, openTransport } from "./transport.ts";
 
 const trust = createTrust();
-
-async function join(
-  t: TestContext,
-  { derpPort, hostName, pin }: RunningRelay,
-  options: Partial<ConnectOptions> = {},
-): Promise<RelayConnection & { key: ReturnType<typeof publicKeyOf> }> {
-  const privateKey = generatePrivateKey();
-  const connection = await connectRelay({
-    endpoint: { address: "127.0.0.1", port: derpPort },
-    identity: { hostName, certName: pin },
-    trust,
-    privateKey,
-    signal: t.signal,
-    ...options,
-  });
-  t.after(() => connection[Symbol.asyncDispose]());
-  return { ...connection, key: publicKeyOf(privateKey) };
-}
 
 /** A server on a free port of loopback that stops with the test. */
 async function listen(t: TestContext, server: Server): Promise<number> {
@@ -43,8 +23,8 @@ async function listen(t: TestContext, server: Server): Promise<number> {
 for (const fastStart of [false, true]) {
   test(`${fastStart ? "with" : "without"} fast start a client logs in, and packets pass both ways`, async (t) => {
     const relay = await startTestRelay(t);
-    const alice = await join(t, relay, { fastStart });
-    const bob = await join(t, relay, { fastStart });
+    const alice = await joinRelay(t, relay, { fastStart });
+    const bob = await joinRelay(t, relay, { fastStart });
     assert.deepEqual(alice.facts.serverKey, relay.relay.publicKey);
     assert.deepEqual(alice.facts.headerKey, fastStart ? undefined : relay.relay.publicKey);
     assert.equal(alice.facts.serverInfoFirst, true);
@@ -60,8 +40,8 @@ for (const fastStart of [false, true]) {
 
 test("a client hears that a peer from which it received is gone", async (t) => {
   const relay = await startTestRelay(t);
-  const alice = await join(t, relay);
-  const bob = await join(t, relay);
+  const alice = await joinRelay(t, relay);
+  const bob = await joinRelay(t, relay);
   alice.send(bob.key, Buffer.from("hello"));
   await bob.receive(t.signal);
   await alice[Symbol.asyncDispose]();
@@ -69,15 +49,15 @@ test("a client hears that a peer from which it received is gone", async (t) => {
 });
 
 test("a ping comes back, several at once too", async (t) => {
-  const alice = await join(t, await startTestRelay(t));
+  const alice = await joinRelay(t, await startTestRelay(t));
   await alice.ping(t.signal);
   await Promise.any([alice.ping(t.signal), alice.ping(t.signal)]);
 });
 
 test("a client that reads late gets every packet in order, and the relay is held back meanwhile", async (t) => {
   const relay = await startTestRelay(t);
-  const alice = await join(t, relay);
-  const bob = await join(t, relay);
+  const alice = await joinRelay(t, relay);
+  const bob = await joinRelay(t, relay);
   const count = 500;
   for (let index = 0; index < count; index++) alice.send(bob.key, Buffer.of(index >> 8, index & 0xff));
   await alice.ping(t.signal);
@@ -89,14 +69,14 @@ test("a client that reads late gets every packet in order, and the relay is held
 
 test("when the relay stops, whoever waits for a frame is told", async (t) => {
   const running = await startTestRelay(t);
-  const alice = await join(t, running);
+  const alice = await joinRelay(t, running);
   const waiting = assert.rejects(alice.receive(t.signal), /^RelayFailure: /);
   await running.relay[Symbol.asyncDispose]();
   await waiting;
 });
 
 test("waiting ends with the signal, and the connection goes on", async (t) => {
-  const alice = await join(t, await startTestRelay(t));
+  const alice = await joinRelay(t, await startTestRelay(t));
   await assert.rejects(alice.receive(AbortSignal.abort()), /gave up waiting for a frame/);
   await alice.ping(t.signal);
 });
@@ -104,7 +84,7 @@ test("waiting ends with the signal, and the connection goes on", async (t) => {
 test("a tap sees the bytes of the TCP socket: TLS records in both directions", async (t) => {
   const relay = await startTestRelay(t);
   const seen = { sent: Buffer.alloc(0), received: Buffer.alloc(0) };
-  const alice = await join(t, relay, {
+  const alice = await joinRelay(t, relay, {
     tap: (direction, bytes) => {
       seen[direction] = Buffer.concat([seen[direction], bytes]);
     },
@@ -143,7 +123,7 @@ test("whoever is not the relay of the map gets no byte beyond the handshake", as
   const relay = await startTestRelay(t);
   const pin = `sha256-raw:${"0".repeat(64)}`;
   const records: Buffer[] = [];
-  const connecting = join(
+  const connecting = joinRelay(
     t,
     { ...relay, pin },
     {

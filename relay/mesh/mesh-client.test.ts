@@ -5,11 +5,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectRelay, type RelayConnection } from "../client/connection.ts";
 import { createTrust } from "../client/transport.ts";
 import { parseKeyFile } from "../crypto/key-file.ts";
-import { generatePrivateKey, type NodeKey, publicKeyOf } from "../crypto/keys.ts";
-import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import type { NodeKey } from "../crypto/keys.ts";
+import { joinRelay, type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { startMeshClient } from "./mesh-client.ts";
 
@@ -48,22 +47,6 @@ async function mesh(
   return client;
 }
 
-async function joinRelay(
-  t: TestContext,
-  { derpPort, hostName, pin }: RunningRelay,
-): Promise<{ key: NodeKey; connection: RelayConnection }> {
-  const privateKey = generatePrivateKey();
-  const connection = await connectRelay({
-    endpoint: { address: "127.0.0.1", port: derpPort },
-    identity: { hostName, certName: pin },
-    trust,
-    privateKey,
-    signal: t.signal,
-  });
-  t.after(() => connection[Symbol.asyncDispose]());
-  return { key: publicKeyOf(privateKey), connection };
-}
-
 /** Waits until a condition holds; the test's own time limit ends it otherwise. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(5);
@@ -77,20 +60,20 @@ test("90. clients of two meshed relays reach each other, and learn when the othe
   const knows = (relay: RunningRelay, key: NodeKey) =>
     relay.relay.core.router.find(key, 0)?.forwarder !== undefined;
   await until(() => knows(one, bob.key) && knows(two, alice.key));
-  alice.connection.send(bob.key, Buffer.from("to bob"));
-  bob.connection.send(alice.key, Buffer.alloc(65_536, 0x62));
-  assert.deepEqual(await bob.connection.receive(t.signal), {
+  alice.send(bob.key, Buffer.from("to bob"));
+  bob.send(alice.key, Buffer.alloc(65_536, 0x62));
+  assert.deepEqual(await bob.receive(t.signal), {
     type: "packet",
     source: alice.key,
     packet: Buffer.from("to bob"),
   });
-  assert.deepEqual(await alice.connection.receive(t.signal), {
+  assert.deepEqual(await alice.receive(t.signal), {
     type: "packet",
     source: bob.key,
     packet: Buffer.alloc(65_536, 0x62),
   });
-  await alice.connection[Symbol.asyncDispose]();
-  assert.deepEqual(await bob.connection.receive(t.signal), {
+  await alice[Symbol.asyncDispose]();
+  assert.deepEqual(await bob.receive(t.signal), {
     type: "peerGone",
     key: alice.key,
     reason: "disconnected",

@@ -4,14 +4,12 @@ import { once } from "node:events";
 import { Agent } from "node:https";
 import { test, type TestContext } from "node:test";
 import { type ClientOptions, WebSocket } from "ws";
-import { connectRelay } from "../client/connection.ts";
-import { createTrust } from "../client/transport.ts";
 import { generatePrivateKey, type NodeKey, type PrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import { FrameType, keyLength } from "../protocol/frame.ts";
 import { encodeClientInfo } from "../protocol/handshake.ts";
 import { FrameReader, Verdict } from "../protocol/reader.ts";
 import { encodeSendPacket } from "../protocol/writer.ts";
-import { type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import { joinRelay, type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
 
 /** A browser's client, as far as DERP is concerned. */
 class Browser {
@@ -97,21 +95,13 @@ test("20. any Origin is accepted", async (t) => {
 test("21, 23. packets pass between a browser and a native client, in messages of at most 32 768 bytes", async (t) => {
   const relay = await startTestRelay(t, { stun: false });
   const browser = await joined(t, relay);
-  const privateKey = generatePrivateKey();
-  const native = await connectRelay({
-    endpoint: { address: "127.0.0.1", port: relay.derpPort },
-    identity: { hostName: relay.hostName, certName: relay.pin },
-    trust: createTrust(),
-    privateKey,
-    signal: t.signal,
-  });
-  t.after(() => native[Symbol.asyncDispose]());
+  const native = await joinRelay(t, relay);
   const packet = randomBytes(65_536);
   native.send(browser.key, packet);
   await browser.frame(3);
   assert.deepEqual(browser.frames[2]?.payload.subarray(keyLength), packet);
   assert.ok(Math.max(...browser.messages) <= 32_768);
-  const frame = encodeSendPacket(publicKeyOf(privateKey), packet);
+  const frame = encodeSendPacket(native.key, packet);
   for (let at = 0; at < frame.length; at += 32_768) browser.webSocket.send(frame.subarray(at, at + 32_768));
   const received = await native.receive(t.signal);
   assert.deepEqual(received, { type: "packet", source: browser.key, packet });

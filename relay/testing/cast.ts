@@ -189,7 +189,7 @@ function privateKeyOf(name: string): PrivateKey {
   return privateKeyFromSeed(createHash("sha256").update(name).digest());
 }
 
-/** A packet that looks like a disco message. */
+/** A packet that looks like a disco message from 62 bytes on. */
 export function discoPacket(length = 62): Buffer {
   return Buffer.concat([Buffer.from("5453f09f92ac", "hex"), Buffer.alloc(length - 6)]);
 }

@@ -4,7 +4,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
+import { type ConnectOptions, connectRelay, type RelayConnection } from "../client/connection.ts";
+import { createTrust } from "../client/transport.ts";
 import { type RelayConfigInput, relayConfigSchema } from "../config/schema.ts";
+import { generatePrivateKey, type NodeKey, publicKeyOf } from "../crypto/keys.ts";
 import { certificatePin } from "../crypto/self-signed.ts";
 import { type Relay, startRelay } from "../relay.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -19,6 +22,9 @@ export interface RunningRelay {
   readonly derpPort: number;
   readonly stunPort: number;
 }
+
+/** A client that is logged in. */
+export type TestClient = RelayConnection & { readonly key: NodeKey };
 
 /** Starts a relay with a pinned certificate and STUN; it stops with the test. */
 export async function startTestRelay(
@@ -47,4 +53,24 @@ export async function startTestRelay(
     derpPort: relay.derpPort,
     stunPort: relay.stunPort ?? 0,
   };
+}
+
+const trust = createTrust();
+
+/** Logs a client in, with a key of its own unless one is given; it leaves with the test. */
+export async function joinRelay(
+  t: TestContext,
+  { derpPort, hostName, pin }: Pick<RunningRelay, "derpPort" | "hostName" | "pin">,
+  { privateKey = generatePrivateKey(), ...options }: Partial<ConnectOptions> = {},
+): Promise<TestClient> {
+  const connection = await connectRelay({
+    endpoint: { address: "127.0.0.1", port: derpPort },
+    identity: { hostName, certName: pin },
+    trust,
+    privateKey,
+    signal: t.signal,
+    ...options,
+  });
+  t.after(() => connection[Symbol.asyncDispose]());
+  return { ...connection, key: publicKeyOf(privateKey) };
 }

@@ -8,24 +8,10 @@ import { FrameType, magic } from "../../relay/protocol/frame.ts";
 import { type RunningRelay, startTestRelay } from "../../relay/testing/running-relay.ts";
 import { type CheckName, checkNames, type CheckResult } from "./check.ts";
 import type { NodeResult } from "./node.ts";
+import { nodeOf } from "./testing/derp-node.ts";
 import { type Meddling, startMeddler } from "./testing/meddler.ts";
 import { listenTcp, listenUdp } from "./testing/servers.ts";
 import { judge, verifyNodes, type VerifyOptions } from "./verify.ts";
-
-const nodeOf = (
-  { hostName, pin, derpPort, stunPort }: RunningRelay,
-  fields: Partial<DerpNode> = {},
-): DerpNode => ({
-  Name: "901a",
-  RegionID: 901,
-  HostName: hostName,
-  CertName: pin,
-  IPv4: "127.0.0.1",
-  IPv6: "none",
-  DERPPort: derpPort,
-  STUNPort: stunPort,
-  ...fields,
-});
 
 async function verifyNode(
   t: TestContext,
