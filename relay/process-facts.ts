@@ -1,5 +1,6 @@
 /** What metrics say of the process and its machine. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { totalmem } from "node:os";
 import type { ProcessFacts } from "./telemetry/sources.ts";
 
 /** Reads the facts as they are now. What only Linux tells is undefined elsewhere. */
@@ -18,6 +19,12 @@ export function readProcessFacts(version: string): ProcessFacts {
     virtualBytes: parseVirtualBytes(readProc("self/stat")),
     maxVirtualBytes: parseLimit(limits, "address space"),
   };
+}
+
+/** Bytes that the process may use: what its control group allows, or all that the machine has. */
+export function memoryLimit(): number {
+  const constrained = process.constrainedMemory(); // 0 or absurdly much where nobody has set a limit.
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** The line `btime` of /proc/stat: seconds since 1970. */

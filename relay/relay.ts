@@ -4,8 +4,10 @@ import { Admission } from "./admission/admission.ts";
 import { createGate } from "./admission/gate.ts";
 import { createModes } from "./admission/modes.ts";
 import { createTrust } from "./client/transport.ts";
+import { readQueueDepth } from "./config/queue-depth.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
+import { defaultQueueLimits, derperQueueLimits } from "./core/packet-queue.ts";
 import type { Gate } from "./core/session.ts";
 import type { NodeKey } from "./crypto/keys.ts";
 import { createDebugContext } from "./debug.ts";
@@ -16,6 +18,7 @@ import { startDerpServer } from "./net/derp-server.ts";
 import type { Health } from "./net/http-answers.ts";
 import { startHttpPort } from "./net/http-port.ts";
 import { TlsCounters } from "./net/tls-counters.ts";
+import { memoryLimit } from "./process-facts.ts";
 import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
 import { createStunCounters, startStunServer } from "./stun/server.ts";
 
@@ -44,6 +47,8 @@ export interface Relay extends AsyncDisposable {
   readonly connections: number;
 }
 
+/** Of the memory that the process may use, for packets that wait (repair Q18). */
+const queuedShare = 1 / 4;
 /** How often sessions are looked over for what time has made due. */
 const tickMs = 250;
 
@@ -57,7 +62,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const { listen, certificate } = settings;
   const { version, bundle, log, env } = dependencies;
   const admission = createAdmission(settings, dependencies);
-  const core = createCore(settings, admission.gate);
+  const core = createCore(settings, admission.gate, env);
   const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
   let { rateLimit } = settings;
   const observed = { core, tls, stun: stunCounters, rateLimit: () => rateLimit, version, env, now };
@@ -135,7 +140,9 @@ function createAdmission(
 function createCore(
   { config, privateKey, meshKeys, rateLimit }: Settings,
   gate: Gate | undefined,
+  env: RelayDependencies["env"],
 ): RelayCore {
+  const depth = readQueueDepth(env);
   const flush = (): void => core.flush(now());
   const core = new RelayCore({
     privateKey,
@@ -144,7 +151,9 @@ function createCore(
     limits: {
       writeMs: milliseconds(config.tcpWriteTimeout),
       silentMs: milliseconds(config.tcpUserTimeout),
+      queue: depth === undefined ? defaultQueueLimits : derperQueueLimits(depth),
     },
+    maxQueuedBytes: memoryLimit() * queuedShare,
     random: randomBytes,
     requestFlush: () => setImmediate(flush),
   });

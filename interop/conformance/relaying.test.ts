@@ -198,7 +198,6 @@ async function expectQueueDepth(rig: Rig, depth: number): Promise<void> {
 
 const queueMode = (depth: string): StatementOptions => ({
   relay: { flags: { "tcp-write-timeout": "0" }, env: { TS_DEBUG_DERP_PER_CLIENT_SEND_QUEUE_DEPTH: depth } },
-  todo: "the environment variable is not read yet",
 });
 
 statement(

@@ -33,6 +33,8 @@ export interface CoreOptions {
   /** Keys of the region's mesh, 32 bytes each: whoever shows one is a relay. None by default. */
   readonly meshKeys?: readonly Buffer[];
   readonly limits?: Partial<SessionLimits>;
+  /** All packets that wait may take so much memory, in bytes; beyond it the longest queue gives way. No limit by default. */
+  readonly maxQueuedBytes?: number | undefined;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
   /** Asks for one call of `flush` at the end of the current turn of the event loop. */
@@ -48,7 +50,15 @@ export class RelayCore {
   readonly #shared: Shared;
   #toFlush: Flushable[] = [];
 
-  constructor({ privateKey, gate, meshKeys = [], limits, random, requestFlush }: CoreOptions) {
+  constructor({
+    privateKey,
+    gate,
+    meshKeys = [],
+    limits,
+    maxQueuedBytes,
+    random,
+    requestFlush,
+  }: CoreOptions) {
     this.publicKey = publicKeyOf(privateKey);
     this.#shared = {
       privateKey,
@@ -58,7 +68,7 @@ export class RelayCore {
       meshKeys: meshKeys.filter((key) => !isZeroKey(key)),
       router: this.router,
       counters: this.counters,
-      pool: new SlabPool(),
+      pool: new SlabPool(maxQueuedBytes, () => this.#shedLongest()),
       limits: { ...defaultLimits, ...limits },
       rateLimit: undefined,
       random,
@@ -113,6 +123,17 @@ export class RelayCore {
   tick(now: number): void {
     for (const session of this.#sessions) tickIfDue(session, now);
     for (const link of this.#links) tickIfDue(link, now);
+  }
+
+  /** Memory runs short: whoever has most waiting gives some of it up (repair Q18). */
+  #shedLongest(): void {
+    let longest: Session | MeshLink | undefined;
+    for (const holders of [this.#sessions, this.#links]) {
+      for (const holder of holders) {
+        if (holder.queuedBytes > (longest?.queuedBytes ?? 0)) longest = holder;
+      }
+    }
+    longest?.shed();
   }
 
   /** Ends every connection. */

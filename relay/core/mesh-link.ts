@@ -40,6 +40,16 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
     return this.#keys.size;
   }
 
+  /** Bytes of the packets that wait for the other relay. */
+  get queuedBytes(): number {
+    return this.#outbox.bytes;
+  }
+
+  /** Gives up some of what waits, for memory is short. */
+  shed(): void {
+    this.#outbox.shed();
+  }
+
   /** Any bytes came. */
   heard(now: number): void {
     this.#heardBy = now + silentMs;

@@ -41,6 +41,11 @@ export class Outbox {
   /** Disco packets and others do not push each other out. A client that gets none has no queue. */
   #discoQueue: PacketQueue | undefined;
   #otherQueue: PacketQueue | undefined;
+  /**
+   * Whose turn it is. Disco goes first, for a peer is waiting for it to find a direct path; but its pieces are a quarter
+   * as long as the others', so that a flood of it leaves them their part (repair Q18).
+   */
+  #discoNext = true;
   #blocked = false;
 
   /** @param type of the frames that packets become: RecvPacket for a client, ForwardPacket for a relay */
@@ -94,6 +99,18 @@ export class Outbox {
     this.#send(pieceSize, now);
   }
 
+  /** Bytes of the packets that wait. */
+  get bytes(): number {
+    return (this.#discoQueue?.bytes ?? 0) + (this.#otherQueue?.bytes ?? 0);
+  }
+
+  /** Drops the oldest packets of the longer queue until it gives memory back. */
+  shed(): void {
+    const [disco, other] = [this.#discoQueue, this.#otherQueue];
+    if ((disco?.bytes ?? 0) > (other?.bytes ?? 0)) disco?.shed(this.#disco);
+    else other?.shed(this.#other);
+  }
+
   /** Drops what waits: the connection is gone. */
   clear(): void {
     this.#control = [];
@@ -107,16 +124,27 @@ export class Outbox {
       this.#control = [];
       this.#blocked = !this.#pipe.write(frames);
     }
-    if (this.#discoQueue !== undefined) this.#drain(this.#discoQueue, this.#disco, maxPiece, now);
-    if (this.#otherQueue !== undefined) this.#drain(this.#otherQueue, this.#other, maxPiece, now);
+    let idle = 0;
+    while (!this.#blocked && idle < 2) {
+      const sent = this.#discoNext
+        ? this.#sendPiece(this.#discoQueue, this.#disco, maxPiece / 4, now)
+        : this.#sendPiece(this.#otherQueue, this.#other, maxPiece, now);
+      idle = sent ? 0 : idle + 1;
+      this.#discoNext = !this.#discoNext;
+    }
+    if (!this.#blocked) this.#discoNext = true;
   }
 
-  #drain(queue: PacketQueue, observer: QueueObserver, maxPiece: number, now: number): void {
-    while (!this.#blocked) {
-      const piece = queue.take(maxPiece, now, observer);
-      if (piece !== undefined && !this.#pipe.write(piece)) this.#blocked = true;
-      else queue.release();
-      if (piece === undefined) return;
-    }
+  /** @returns false if the queue has nothing to send */
+  #sendPiece(
+    queue: PacketQueue | undefined,
+    observer: QueueObserver,
+    maxPiece: number,
+    now: number,
+  ): boolean {
+    const piece = queue?.take(maxPiece, now, observer);
+    if (piece !== undefined && !this.#pipe.write(piece)) this.#blocked = true;
+    else queue?.release();
+    return piece !== undefined;
   }
 }

@@ -7,6 +7,7 @@ import { openServerInfo } from "../protocol/handshake.ts";
 import { encodeFrame, encodeSendPacket } from "../protocol/writer.ts";
 import { Client, discoPacket, Stage } from "../testing/cast.ts";
 import { relayPublic, vectors } from "../testing/vectors.ts";
+import { slabSize } from "./slab-pool.ts";
 
 const text = (words: string): Buffer => Buffer.from(words, "latin1");
 
@@ -186,6 +187,20 @@ test("58. a receiver that does not read holds up neither the sender nor others",
   }
   assert.equal(cathy.packets.length, 5_000);
   assert.equal(alice.closed, undefined);
+});
+
+test("Q18. when all queues together take too much memory, the longest gives way and no other", () => {
+  const stage = new Stage({}, [], undefined, 10 * slabSize);
+  const [alice, bob, cathy] = [stage.join("alice"), stage.join("bob"), stage.join("cathy")];
+  bob.stall();
+  cathy.stall();
+  const packet = Buffer.alloc(10_000, "x");
+  for (let i = 0; i < 8; i++) alice.send(cathy, packet);
+  for (let i = 0; i < 90; i++) alice.send(bob, packet);
+  stage.pass();
+  assert.ok(stage.core.counters.dropped.queue_head.packets.other > 20);
+  cathy.read();
+  assert.equal(cathy.packets.length, 8);
 });
 
 test("61. a receiver that takes nothing for 2 s with data waiting is closed, and never with the limit at 0", () => {

@@ -204,6 +204,16 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     return this.#state.kind === "closed";
   }
 
+  /** Bytes of the packets that wait for the client. */
+  get queuedBytes(): number {
+    return this.#outbox.bytes;
+  }
+
+  /** Gives up some of what waits, for memory is short. */
+  shed(): void {
+    this.#outbox.shed();
+  }
+
   /** Greets the client: `head` (the HTTP answer, empty at fast start) and ServerKey in one write. */
   greet(head: Buffer, now: number): void {
     this.#now = now;

@@ -17,15 +17,40 @@ export interface Slab {
 
 export class SlabPool {
   readonly #free: Slab[] = [];
+  readonly #maxOut: number;
+  readonly #relieve: () => void;
+  #out = 0;
+
+  /**
+   * @param maxBytes of all slabs that are out, about: a slab that a socket holds cannot be taken from it
+   * @param relieve called when that much is out and more is wanted: has somebody give slabs back, as far as that goes
+   */
+  constructor(maxBytes = Number.POSITIVE_INFINITY, relieve: () => void = () => {}) {
+    this.#maxOut = maxBytes / slabSize;
+    this.#relieve = relieve;
+  }
+
+  /** Bytes of the slabs that are out. */
+  get bytesOut(): number {
+    return this.#out * slabSize;
+  }
 
   take(): Slab {
+    if (this.#out >= this.#maxOut) this.#relieve();
+    this.#out++;
     const slab = this.#free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabSize), used: 0 };
     slab.used = 0;
     return slab;
   }
 
+  /** Says that a slab does not come back: the socket that uses it is gone, and nobody knows when it is done with it. */
+  lose(): void {
+    this.#out--;
+  }
+
   /** Takes a slab back. Its bytes must not be in use by any socket. */
   give(slab: Slab): void {
+    this.#out--;
     if (this.#free.length < maxFree) this.#free.push(slab);
   }
 }

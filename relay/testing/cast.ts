@@ -34,12 +34,18 @@ export class Stage {
   readonly core: RelayCore;
   #flushWanted = false;
 
-  constructor(limits: Partial<SessionLimits> = {}, meshKeys: readonly Buffer[] = [], gate?: Gate) {
+  constructor(
+    limits: Partial<SessionLimits> = {},
+    meshKeys: readonly Buffer[] = [],
+    gate?: Gate,
+    maxQueuedBytes?: number,
+  ) {
     this.core = new RelayCore({
       privateKey: relayPrivate,
       gate,
       meshKeys,
       limits,
+      maxQueuedBytes,
       random: seededRandom("relay"),
       requestFlush: () => {
         this.#flushWanted = true;
