@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
+import { certificatePin } from "./crypto/self-signed.ts";
+import { joinRelay } from "./testing/running-relay.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { packageVersion } from "./version.ts";
 
@@ -93,6 +96,19 @@ test("SIGTERM stops a relay with exit status 0, and SIGHUP does not stop it", as
   relay.child.kill("SIGTERM");
   assert.equal(await relay.exit, 0);
   assert.match(relay.output(), /SIGTERM: stopping/);
+});
+
+test("a second SIGTERM ends the wait for the clients that are still here", async (t) => {
+  const folder = await folderWith(t, config);
+  const relay = startProcess(t, folder, "-config=relay.json", "-drain=1h");
+  await relay.printed("no STUN");
+  const derpPort = Number(/on TCP (\d+)/.exec(relay.output())?.[1]);
+  const leaf = new X509Certificate(await readFile(join(folder, "certs", `${config.hostname}.crt`)));
+  const client = await joinRelay(t, { derpPort, hostName: config.hostname, pin: certificatePin(leaf.raw) });
+  relay.child.kill("SIGTERM");
+  assert.equal((await client.receive(AbortSignal.timeout(10_000))).type, "restarting");
+  relay.child.kill("SIGTERM");
+  assert.equal(await relay.exit, 0);
 });
 
 test("with -exit-on-stdin-end a relay ends with whoever started it", async (t) => {

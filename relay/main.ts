@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
   log(`derpkit relay ${version} serves ${config.hostname} on TCP ${relay.derpPort}, ${stun}`);
   process.on("SIGHUP", () => void relay.reload());
-  log(`${await stop}: stopping`);
+  const { reason, again } = await stop;
+  log(`${reason}: stopping`);
+  if (relay.core.size > 0) log(`${relay.core.size} connections are closed over ${config.drain}`);
+  await relay.drain(again);
   setTimeout(() => process.exit(1), stopWithinMs).unref();
   await relay[Symbol.asyncDispose]();
   process.exit(0); // Standard input may still be open.
@@ -46,12 +49,25 @@ async function ownDigest(): Promise<string | null> {
     .digest("hex");
 }
 
-/** Resolves, once, with what asked the process to stop. */
-function stopRequest(onStdinEnd: boolean): Promise<string> {
+/** What asked the process to stop, and a signal that is aborted when it is asked again. */
+interface StopRequest {
+  readonly reason: string;
+  readonly again: AbortSignal;
+}
+
+/** Resolves with the first request. The end of standard input asks urgently: whoever started this process is gone. */
+function stopRequest(onStdinEnd: boolean): Promise<StopRequest> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(signal));
+    const again = new AbortController();
+    let asked = false;
+    const ask = (reason: string, urgent: boolean): void => {
+      if (asked || urgent) again.abort();
+      asked = true;
+      resolve({ reason, again: again.signal });
+    };
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ask(signal, false));
     if (!onStdinEnd) return;
-    const ended = (): void => resolve("end of standard input");
+    const ended = (): void => ask("end of standard input", true);
     process.stdin.on("end", ended).on("close", ended).on("error", ended).resume();
   });
 }

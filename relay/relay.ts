@@ -1,5 +1,6 @@
 /** Puts a relay together: everything is acquired before anything listens, and stopped in reverse. */
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Admission } from "./admission/admission.ts";
 import { createGate } from "./admission/gate.ts";
 import { createModes } from "./admission/modes.ts";
@@ -43,6 +44,12 @@ export interface Relay extends AsyncDisposable {
   readonly core: RelayCore;
   /** Reads again what may change while the relay runs. A mistake is logged, and what held before goes on. */
   reload(): Promise<void>;
+  /**
+   * Takes no new clients, tells those that are here, and lets them go one after the other.
+   *
+   * @param cut aborted to have done with it at once
+   */
+  drain(cut: AbortSignal): Promise<void>;
   /** TCP connections that are open, whatever they have come to. */
   readonly connections: number;
 }
@@ -117,6 +124,12 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       } catch (error) {
         log(renderError(error));
       }
+    },
+    async drain(cut) {
+      state = "stopping";
+      derp.stopAccepting();
+      core.drain(milliseconds(config.drain), now());
+      while (core.size > 0 && !cut.aborted) await sleep(tickMs, undefined, { signal: cut }).catch(() => {});
     },
     get connections() {
       return derp.connections;

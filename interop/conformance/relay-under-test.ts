@@ -46,7 +46,8 @@ export interface RelayUnderTest extends RelayFiles {
   readonly pid: number;
   /** What it has written to standard error. */
   log(): string;
-  stop(): Promise<void>;
+  /** Asks it to stop. @returns its exit status; null if it had to be killed */
+  stop(): Promise<number | null>;
 }
 
 /** How a process ended that was not to stay. */
@@ -58,7 +59,7 @@ export interface Refusal {
 export const defaultHostName = "relay.derpkit.internal";
 const dayMs = 86_400_000;
 const startWithinMs = 15_000;
-const stopWithinMs = 8_000;
+const stopWithinMs = 12_000;
 const pollMs = 20;
 
 /** Why a relay cannot be tested on this machine; undefined if it can. */
@@ -223,13 +224,14 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return;
+async function stop(child: ChildProcess): Promise<number | null> {
+  if (hasEnded(child)) return child.exitCode;
   const ended = once(child, "exit");
   child.kill("SIGTERM");
   const late = setTimeout(() => child.kill("SIGKILL"), stopWithinMs);
   await ended;
   clearTimeout(late);
+  return child.exitCode;
 }
 
 const commands = new Map<RelayKind, Promise<readonly string[]>>();

@@ -240,6 +240,14 @@ export const relayConfigSchema = v.strictObject({
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
     v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
   ),
+  drain: v.pipe(
+    v.optional(duration, "5s"),
+    v.description(
+      "When the relay stops: time over which its clients, which are told, are closed one after the other. " +
+        "A second signal stops at once.",
+    ),
+    v.metadata({ flag: "drain", ours: true } satisfies OptionNotes),
+  ),
   strictDerperDebug: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description(

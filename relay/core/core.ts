@@ -125,6 +125,24 @@ export class RelayCore {
     for (const link of this.#links) tickIfDue(link, now);
   }
 
+  /**
+   * Begins to stop. Clients are told and closed one after the other, spread over a time, so that they do not all come
+   * back at once; relays of the mesh last, so that packets still reach those who are here.
+   *
+   * @param overMs from now to the last one's end, in milliseconds
+   */
+  drain(overMs: number, now: number): void {
+    const sessions = [...this.#sessions];
+    const leaving = [
+      ...sessions.filter(({ role }) => role === "client"),
+      ...sessions.filter(({ role }) => role === "mesh"),
+    ];
+    for (const [index, session] of leaving.entries()) {
+      session.dismiss((overMs * (index + 1)) / leaving.length, now);
+    }
+    for (const session of sessions) if (session.role === undefined) session.dismiss(0, now);
+  }
+
   /** Memory runs short: whoever has most waiting gives some of it up (repair Q18). */
   #shedLongest(): void {
     let longest: Session | MeshLink | undefined;

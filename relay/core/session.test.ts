@@ -9,6 +9,7 @@ import { Client, discoPacket, Stage } from "../testing/cast.ts";
 import { relayPublic, vectors } from "../testing/vectors.ts";
 import { slabSize } from "./slab-pool.ts";
 
+const meshKey = Buffer.alloc(32, 7);
 const text = (words: string): Buffer => Buffer.from(words, "latin1");
 
 test("45. the first frame after ServerKey is ServerInfo, also when packets come at once", () => {
@@ -436,7 +437,6 @@ test("101. with rate and burst of one frame the first passes at once and the sec
 });
 
 test("102. a change reaches clients that are here, duplicates too, never relays, and 0 removes the limit", () => {
-  const meshKey = Buffer.alloc(32, 7);
   const stage = new Stage({}, [meshKey]);
   const [one, two] = [stage.join("alice"), stage.join("alice")];
   const mesh = stage.join("mesh", { meshKey: meshKey.toString("hex") });
@@ -452,4 +452,26 @@ test("102. a change reaches clients that are here, duplicates too, never relays,
   assert.deepEqual(flood(), [2, 2, 0]);
   stage.core.setRateLimit(undefined, stage.now);
   assert.deepEqual(flood(), [0, 0, 0]);
+});
+
+test("a relay that stops tells each client, and closes them one after the other, other relays last", () => {
+  const stage = new Stage({}, [meshKey]);
+  const relay = stage.join("relay", { meshKey: meshKey.toString("hex") });
+  const clients = ["alice", "bob", "cathy"].map((name) => stage.join(name));
+  const stranger = new Client(stage, "dave");
+  stage.core.drain(4_000, stage.now);
+  stage.pass();
+  assert.equal(stranger.closed, "shutdown", "who is not logged in goes at once");
+  for (const [index, client] of [...clients, relay].entries()) {
+    const [frame] = client.ofType(FrameType.restarting);
+    assert.equal(frame?.payload.readUInt32BE(0), 1_000 * (index + 1), "the wait is that until its own end");
+  }
+  const open = (): number => [...clients, relay].filter(({ closed }) => closed === undefined).length;
+  const seen: number[] = [];
+  for (let second = 0; second < 5; second++) {
+    seen.push(open());
+    stage.pass(1_000);
+  }
+  assert.deepEqual(seen, [4, 3, 2, 1, 0]);
+  assert.equal(relay.ofType(FrameType.peerGone).length, 0);
 });

@@ -21,6 +21,7 @@ import {
   encodePeerGone,
   encodePeerPresent,
   encodePong,
+  encodeRestarting,
   encodeServerKey,
 } from "../protocol/writer.ts";
 import type { Connection, Peer } from "./peer.ts";
@@ -158,6 +159,8 @@ const closed: State = { kind: "closed" };
 const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
 /** Changes of home within this time of connecting are arrivals, not moves. */
 const settledAfterMs = 5_000;
+/** How long a client is to try to come back before it does what it does when a relay fails. The type's author: a few seconds. */
+const tryForMs = 5_000;
 
 export class Session implements Connection, PresenceWatcher, Ticking, FrameSink, OutboxObserver {
   readonly #shared: Shared;
@@ -168,6 +171,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   /** The time of the call that is being handled. */
   #now: number;
   #writeBy = Number.POSITIVE_INFINITY;
+  /** When the client has to go, for the relay stops. */
+  #leaveAt = Number.POSITIVE_INFINITY;
   #pongPending = false;
   #bucket: ByteBucket | undefined;
   /** Milliseconds that the chunk in hand has brought of debt. */
@@ -255,7 +260,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     const state = this.#state;
     if (state.kind === "closed") return Number.POSITIVE_INFINITY;
     if (state.kind !== "open") return Math.min(state.deadline, this.#writeBy);
-    return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy);
+    return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy, this.#leaveAt);
   }
 
   tick(now: number): void {
@@ -266,11 +271,29 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
       this.close("write-timeout");
     } else if ((state.kind === "login" || state.kind === "admitting") && now >= state.deadline) {
       this.close("login-timeout");
+    } else if (now >= this.#leaveAt) {
+      this.close("shutdown");
     } else if (state.kind === "open" && now >= state.heardBy) {
       this.close("silent");
     } else if (state.kind === "open" && now >= state.keepAliveAt) {
       this.#keepAlive(state, now);
     }
+  }
+
+  /** True once the other side is logged in; `mesh` if it is a relay. */
+  get role(): "client" | "mesh" | undefined {
+    if (this.#state.kind !== "open") return undefined;
+    return this.#state.mesh ? "mesh" : "client";
+  }
+
+  /** The relay stops: tells the client, which is closed in so many milliseconds. One that is not logged in is closed now. */
+  dismiss(inMs: number, now: number): void {
+    if (this.role === undefined) {
+      this.close("shutdown");
+      return;
+    }
+    this.#leaveAt = now + inMs;
+    this.#sendControl(encodeRestarting(Math.round(inMs), tryForMs));
   }
 
   /** The rate limit has changed: begins anew with a full bucket. Relays of the mesh have none. */

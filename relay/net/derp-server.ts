@@ -38,6 +38,8 @@ export interface DerpServer extends AsyncDisposable {
   readonly address: AddressInfo;
   /** TCP connections that are open, whatever they have come to. */
   readonly connections: number;
+  /** Takes no new connection, and makes no session of one that is here. */
+  stopAccepting(): void;
   /** Answers new handshakes with this certificate; connections that are there stay. */
   useCertificate(certificate: CertificatePair): void;
 }
@@ -71,6 +73,14 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       options.answers.derp && parseUpgrade(url, headers) !== undefined,
   });
   const sockets = new Set<Duplex>();
+  let closed: Promise<unknown> | undefined;
+  const stopAccepting = (): Promise<unknown> => {
+    if (closed === undefined) {
+      closed = once(server, "close");
+      server.close();
+    }
+    return closed;
+  };
   const refresh = (): void => {
     secureContext = createSecureContext(context());
     server.setSecureContext(context());
@@ -101,7 +111,10 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     options.tls.begin(request.socket, socket);
     dismiss(socket, plainError(403, "CONNECT not enabled"));
   });
-  server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head, options));
+  server.on("upgrade", (request, socket, head) => {
+    if (closed === undefined) handleUpgrade(request, socket, head, options);
+    else socket.destroy();
+  });
   await listenOn(server, options.listen, "The relay");
 
   return {
@@ -113,13 +126,15 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       certificate = next;
       refresh();
     },
+    stopAccepting() {
+      void stopAccepting();
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(daily);
-      const closed = once(server, "close");
-      server.close();
+      const stopped = stopAccepting();
       core.close("shutdown");
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await stopped;
     },
   };
 }

@@ -25,6 +25,8 @@ export interface ChildServiceOptions {
   readonly died: (error: KitError) => void;
 }
 
+/** A relay lets its clients go over 5 s, and then has 5 s for the rest. */
+const stopWithinMs = 12_000;
 const healthEveryMs = 50;
 const healthAnswerMs = 2_000;
 /** Lines of a relay that are shown if it dies. */
@@ -59,7 +61,7 @@ export function createChildService(options: ChildServiceOptions): Service {
     relay.stopping = true;
     relay.child.kill("SIGTERM");
     const killing = new AbortController();
-    const kill = sleep(options.stopWithinMs ?? 4_000, undefined, { signal: killing.signal }).then(
+    const kill = sleep(options.stopWithinMs ?? stopWithinMs, undefined, { signal: killing.signal }).then(
       () => relay.child.kill("SIGKILL"),
       () => {},
     );
