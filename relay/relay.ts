@@ -164,9 +164,11 @@ function createCore(
     limits: {
       writeMs: milliseconds(config.tcpWriteTimeout),
       silentMs: milliseconds(config.tcpUserTimeout),
+      perKey: config.maxConnectionsPerKey,
       queue: depth === undefined ? defaultQueueLimits : derperQueueLimits(depth),
     },
     maxQueuedBytes: memoryLimit() * queuedShare,
+    reportDuplicates: config.reportDuplicates,
     random: randomBytes,
     requestFlush: () => setImmediate(flush),
   });

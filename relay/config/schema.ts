@@ -25,6 +25,12 @@ const port = v.pipe(
   v.maxValue(65_535, "has to be from 1 to 65535"),
 );
 
+const count = v.pipe(
+  v.number("has to be a number, not text"),
+  v.integer("has to be a whole number"),
+  v.minValue(0, "has to be 0 or more"),
+);
+
 const duration = v.pipe(
   v.string("has to be a duration in text, for example 2s"),
   v.check((text) => parseDuration(text) !== undefined, "is not a duration: write it as 2s, 500ms or 1m30s"),
@@ -239,6 +245,21 @@ export const relayConfigSchema = v.strictObject({
     v.optional(duration, "15s"),
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
     v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
+  ),
+  maxConnectionsPerKey: v.pipe(
+    v.optional(count, 32),
+    v.description(
+      "Connections that one node key may have; a further one is refused after 5 s. 0 for no limit.",
+    ),
+    v.metadata({ flag: "max-connections-per-key", ours: true } satisfies OptionNotes),
+  ),
+  reportDuplicates: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description(
+      "Tell clients whose node key is connected more than once; `tailscale status` shows it. A client that changes networks is " +
+        "told as well, until its old connection has ended.",
+    ),
+    v.metadata({ flag: "report-duplicates", ours: true } satisfies OptionNotes),
   ),
   drain: v.pipe(
     v.optional(duration, "5s"),

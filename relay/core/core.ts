@@ -17,12 +17,13 @@ import {
 } from "./session.ts";
 import { SlabPool } from "./slab-pool.ts";
 
-/** derper's limits, but for the queue (repair Q18). */
+/** derper's limits, but for the queue (repair Q18) and the connections of one key, which it does not limit. */
 export const defaultLimits: SessionLimits = {
   loginMs: 10_000,
   writeMs: 2_000,
   meshWriteMs: 30_000,
   silentMs: 15_000,
+  perKey: 32,
   queue: defaultQueueLimits,
 };
 
@@ -35,6 +36,8 @@ export interface CoreOptions {
   readonly limits?: Partial<SessionLimits>;
   /** All packets that wait may take so much memory, in bytes; beyond it the longest queue gives way. No limit by default. */
   readonly maxQueuedBytes?: number | undefined;
+  /** Tells clients whose key is connected more than once; off by default, as derper tells nobody. */
+  readonly reportDuplicates?: boolean;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
   /** Asks for one call of `flush` at the end of the current turn of the event loop. */
@@ -56,6 +59,7 @@ export class RelayCore {
     meshKeys = [],
     limits,
     maxQueuedBytes,
+    reportDuplicates = false,
     random,
     requestFlush,
   }: CoreOptions) {
@@ -71,6 +75,7 @@ export class RelayCore {
       pool: new SlabPool(maxQueuedBytes, () => this.#shedLongest()),
       limits: { ...defaultLimits, ...limits },
       rateLimit: undefined,
+      reportDuplicates,
       random,
       flushLater: (flushable) => {
         if (this.#toFlush.push(flushable) === 1) requestFlush();

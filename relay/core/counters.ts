@@ -44,6 +44,8 @@ export class Counters {
   peerGoneDisconnected = 0;
   peerGoneNotHere = 0;
   writeTimeouts = 0;
+  /** Logins refused because their key had connections enough. */
+  refusedByKey = 0;
   /** How often a client was made to wait by its rate limit. */
   rateLimitWaited = 0;
   homeMovesIn = 0;

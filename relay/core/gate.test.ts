@@ -81,3 +81,28 @@ test("99. whoever shows the mesh key is not asked about at all", () => {
   stage.join("mesh", { meshKey: meshKey.toString("hex") });
   assert.deepEqual(gate.asked, []);
 });
+
+test("a client whose key has become full while the gate thought is held and refused, and the gate told once", () => {
+  const gate = new Doorkeeper();
+  const stage = new Stage({ perKey: 1 }, [], gate);
+  const decisions: (() => void)[] = [];
+  const clients = [1, 2].map(() => {
+    const client = new Client(stage, "alice");
+    client.login();
+    const { decide } = gate;
+    decisions.push(() => decide(true, stage.now));
+    return client;
+  });
+  for (const decide of decisions) decide();
+  stage.pass(5_000);
+  assert.deepEqual(
+    clients.map(({ closed }) => closed),
+    [undefined, "too-many"],
+  );
+  assert.equal(gate.withdrawn, 1);
+  const third = new Client(stage, "alice");
+  third.login();
+  assert.equal(gate.asked.length, 2, "a key that is full is not asked about");
+  stage.pass(5_000);
+  assert.equal(third.closed, "too-many");
+});

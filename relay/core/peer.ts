@@ -16,6 +16,8 @@ export interface Connection {
   presence(): Buffer;
   /** Ends the connection: a relay of the mesh demands it. */
   expel(): void;
+  /** Tells the client how many connections now use its key, itself included. */
+  shares(connections: number): void;
 }
 
 /** A way to another relay of the mesh. */

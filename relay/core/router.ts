@@ -65,6 +65,7 @@ export class Router {
     if (peer.size > 0) this.#counters.duplicateConnections++;
     peer.add(connection);
     if (peer.size === 2) this.#counters.duplicateKeys++;
+    if (peer.size > 1) tellSharers(peer);
     return peer;
   }
 
@@ -77,7 +78,10 @@ export class Router {
   unregister(connection: Connection, peer: Peer): void {
     peer.remove(connection);
     if (peer.size === 1) this.#counters.duplicateKeys--;
-    if (peer.size > 0) return;
+    if (peer.size > 0) {
+      tellSharers(peer);
+      return;
+    }
     for (const watcher of this.#watchers) watcher.absent(peer.key);
     if (!peer.present) this.#retire(peer);
   }
@@ -209,6 +213,10 @@ export class Router {
     for (const watcher of peer.watchers) watcher.peerGone(peer);
     peer.watchers.clear();
   }
+}
+
+function tellSharers(peer: Peer): void {
+  for (const connection of peer.connections) connection.shares(peer.size);
 }
 
 function sameKey(key: Buffer, bytes: Buffer, start: number): boolean {

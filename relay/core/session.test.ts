@@ -191,7 +191,7 @@ test("58. a receiver that does not read holds up neither the sender nor others",
 });
 
 test("Q18. when all queues together take too much memory, the longest gives way and no other", () => {
-  const stage = new Stage({}, [], undefined, 10 * slabSize);
+  const stage = new Stage({}, [], undefined, { maxQueuedBytes: 10 * slabSize });
   const [alice, bob, cathy] = [stage.join("alice"), stage.join("bob"), stage.join("cathy")];
   bob.stall();
   cathy.stall();
@@ -474,4 +474,48 @@ test("a relay that stops tells each client, and closes them one after the other,
   }
   assert.deepEqual(seen, [4, 3, 2, 1, 0]);
   assert.equal(relay.ofType(FrameType.peerGone).length, 0);
+});
+
+test("a key has 32 connections; the next is held for 5 s without a word and then refused, and a relay never", () => {
+  const stage = new Stage({}, [meshKey]);
+  const clients = Array.from({ length: 32 }, () => stage.join("alice"));
+  const [late, other] = [new Client(stage, "alice"), stage.join("bob")];
+  late.login();
+  late.send(other, text("too soon"));
+  stage.pass(4_999);
+  assert.equal(late.closed, undefined);
+  assert.deepEqual(
+    late.seen.map(({ type }) => type),
+    [FrameType.serverKey],
+  );
+  stage.pass(1);
+  assert.equal(late.closed, "too-many");
+  assert.deepEqual(other.packets, []);
+  assert.equal(stage.core.counters.refusedByKey, 1);
+  assert.equal(clients.filter(({ closed }) => closed !== undefined).length, 0);
+  for (let i = 0; i < 40; i++) stage.join("relay", { meshKey: meshKey.toString("hex") });
+  assert.equal(stage.core.counters.refusedByKey, 1);
+  clients[0]?.session.close("end");
+  assert.ok(stage.join("alice").session.key, "there is room again");
+});
+
+test("Q7. clients of one key are told that they are several, and when one is alone again, if that is wished", () => {
+  for (const reportDuplicates of [true, false]) {
+    const stage = new Stage({}, [], undefined, { reportDuplicates });
+    const problems = (client: Client): string[] =>
+      client.ofType(FrameType.health).map(({ payload }) => payload.toString().slice(0, 36));
+    const [one, two] = [stage.join("alice"), new Client(stage, "alice")];
+    two.login();
+    stage.pass();
+    assert.deepEqual(
+      two.seen.slice(0, 2).map(({ type }) => type),
+      [FrameType.serverKey, FrameType.serverInfo],
+      "ServerInfo comes before everything else",
+    );
+    two.session.close("end");
+    stage.pass();
+    const told = "This node key is connected 2 times to";
+    assert.deepEqual(problems(one), reportDuplicates ? [told.slice(0, 36), ""] : []);
+    assert.deepEqual(problems(two), reportDuplicates ? [told.slice(0, 36)] : []);
+  }
 });

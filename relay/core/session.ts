@@ -18,6 +18,7 @@ import type { ClientInfo } from "../protocol/info.ts";
 import { FrameReader, type FrameSink, Verdict } from "../protocol/reader.ts";
 import {
   encodeFrame,
+  encodeHealth,
   encodePeerGone,
   encodePeerPresent,
   encodePong,
@@ -41,6 +42,7 @@ export type CloseReason =
   | "login-refused"
   | "not-admitted"
   | "admission-ended" // it may no longer stay
+  | "too-many" // its key has connections enough
   | "protocol" // a frame that breaks the rules
   | "write-timeout"
   | "silent" // no answer to a ping
@@ -65,6 +67,8 @@ export interface SessionLimits {
   readonly meshWriteMs: number;
   /** Longest silence after a ping that was sent with a KeepAlive; 0 for no limit. */
   readonly silentMs: number;
+  /** Connections of one key; further ones are refused. 0 for no limit, as in derper. Relays of the mesh have none. */
+  readonly perKey: number;
   readonly queue: QueueLimits;
 }
 
@@ -104,6 +108,8 @@ export interface Shared {
   readonly flushLater: (flushable: Flushable) => void;
   /** What a client may send; undefined for no limit. It may change. */
   rateLimit: RateLimit | undefined;
+  /** Tells clients whose key is connected more than once (Health); derper does not. */
+  readonly reportDuplicates: boolean;
   /** A session or a link is over. */
   readonly ended: (ticking: Ticking) => void;
 }
@@ -152,6 +158,8 @@ type State =
   | { readonly kind: "login"; readonly deadline: number }
   /** The gate has been asked. What the client sends meanwhile waits. */
   | { readonly kind: "admitting"; readonly deadline: number; readonly withdraw: () => void }
+  /** Refused, for its key has connections enough. It is told late, so that it does not come back at once. */
+  | { readonly kind: "held"; readonly deadline: number; readonly withdraw: () => void }
   | Open
   | { readonly kind: "closed" };
 
@@ -159,6 +167,8 @@ const closed: State = { kind: "closed" };
 const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
 /** Changes of home within this time of connecting are arrivals, not moves. */
 const settledAfterMs = 5_000;
+/** How long a client whose key has connections enough is kept waiting for its refusal. */
+const heldMs = 5_000;
 /** How long a client is to try to come back before it does what it does when a relay fails. The type's author: a few seconds. */
 const tryForMs = 5_000;
 
@@ -269,8 +279,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (now >= this.#writeBy) {
       this.#shared.counters.writeTimeouts++;
       this.close("write-timeout");
-    } else if ((state.kind === "login" || state.kind === "admitting") && now >= state.deadline) {
-      this.close("login-timeout");
+    } else if (state.kind !== "open" && state.kind !== "closed" && now >= state.deadline) {
+      this.close(state.kind === "held" ? "too-many" : "login-timeout");
     } else if (now >= this.#leaveAt) {
       this.close("shutdown");
     } else if (state.kind === "open" && now >= state.heardBy) {
@@ -309,7 +319,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (state.kind === "closed") return;
     this.#state = closed;
     this.#outbox.clear();
-    if (state.kind === "open" || state.kind === "admitting") state.withdraw();
+    if (state.kind !== "login") state.withdraw();
     if (state.kind === "open") this.#leave(state.peer);
     this.#shared.ended(this);
     this.#transport.close(reason);
@@ -350,6 +360,16 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   expel(): void {
     this.close("expelled");
+  }
+
+  /** Says that other connections use the client's key as well, or with 1 that it is alone again. */
+  shares(connections: number): void {
+    if (!this.#shared.reportDuplicates) return;
+    const problem =
+      connections === 1
+        ? ""
+        : `This node key is connected ${connections} times to the relay. If a machine was cloned, give each its own key.`;
+    this.#sendControl(encodeHealth(problem));
   }
 
   // PresenceWatcher: what a relay of the mesh is told.
@@ -460,13 +480,15 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     const { privateKey, gate } = this.#shared;
     const greeting = openClientInfo(payload, privateKey);
     if (greeting === undefined) return false;
-    if (gate === undefined || this.#holdsMeshKey(greeting.info)) {
+    if (this.#holdsMeshKey(greeting.info)) {
       this.#enter(greeting, () => {});
       return true;
     }
-    // At fast start packets may have come along. They wait, and so does TCP.
-    this.#reader.hold();
-    this.#transport.pauseReading(Number.POSITIVE_INFINITY);
+    if (gate === undefined || this.#keyIsFull(greeting.key)) {
+      this.#enterOrHold(greeting, () => {});
+      return true;
+    }
+    this.#holdBack();
     const decide = (admitted: boolean, now: number): void => this.#decided(greeting, admitted, now);
     const withdraw = gate.ask(greeting.key, this.#origin.ip, decide, () => this.close("admission-ended"));
     this.#state = { kind: "admitting", deadline, withdraw };
@@ -481,9 +503,32 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
       this.close("not-admitted");
       return;
     }
-    this.#enter(greeting, state.withdraw);
+    if (!this.#enterOrHold(greeting, state.withdraw)) return;
     this.#transport.resumeReading();
     this.#read(() => this.#reader.release(this));
+  }
+
+  /** @returns false if the client has to wait for its refusal instead */
+  #enterOrHold(greeting: Greeting, withdraw: () => void): boolean {
+    if (!this.#keyIsFull(greeting.key)) {
+      this.#enter(greeting, withdraw);
+      return true;
+    }
+    this.#shared.counters.refusedByKey++;
+    this.#holdBack();
+    this.#state = { kind: "held", deadline: this.#now + heldMs, withdraw };
+    return false;
+  }
+
+  #keyIsFull(key: NodeKey): boolean {
+    const { router, limits: most } = this.#shared;
+    return most.perKey > 0 && (router.find(key, 0)?.size ?? 0) >= most.perKey;
+  }
+
+  /** At fast start packets may have come along with the login. They wait, and so does TCP. */
+  #holdBack(): void {
+    this.#reader.hold();
+    this.#transport.pauseReading(Number.POSITIVE_INFINITY);
   }
 
   /** The client is in: it becomes reachable. */

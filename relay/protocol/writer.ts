@@ -52,6 +52,11 @@ export function encodeNotePreferred(preferred: boolean): Buffer {
   return encodeFrame(FrameType.notePreferred, Uint8Array.of(preferred ? 1 : 0));
 }
 
+/** Health: what is wrong with the connection, in words for a person; empty if all is well again. */
+export function encodeHealth(problem: string): Buffer {
+  return encodeFrame(FrameType.health, Buffer.from(problem, "utf8"));
+}
+
 /** Restarting: when to come back and for how long to try, both in milliseconds. */
 export function encodeRestarting(reconnectInMs: number, tryForMs: number): Buffer {
   const payload = Buffer.alloc(8);

@@ -1,6 +1,6 @@
 /** A relay core with a clock in hand, and the clients of the tests: alice, bob, cathy. All in memory, all of it real protocol. */
 import { createHash } from "node:crypto";
-import { RelayCore } from "../core/core.ts";
+import { type CoreOptions, RelayCore } from "../core/core.ts";
 import type { CloseReason, Gate, Origin, Session, SessionLimits, Transport } from "../core/session.ts";
 import { type NodeKey, type PrivateKey, privateKeyFromSeed, publicKeyOf } from "../crypto/keys.ts";
 import { FrameType, headerLength, keyLength } from "../protocol/frame.ts";
@@ -38,14 +38,14 @@ export class Stage {
     limits: Partial<SessionLimits> = {},
     meshKeys: readonly Buffer[] = [],
     gate?: Gate,
-    maxQueuedBytes?: number,
+    options: Pick<CoreOptions, "maxQueuedBytes" | "reportDuplicates"> = {},
   ) {
     this.core = new RelayCore({
+      ...options,
       privateKey: relayPrivate,
       gate,
       meshKeys,
       limits,
-      maxQueuedBytes,
       random: seededRandom("relay"),
       requestFlush: () => {
         this.#flushWanted = true;
