@@ -27,6 +27,16 @@ export function memoryLimit(): number {
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
+/**
+ * Connections that the process can hold: a file each, of those it may open, and memory, of which they get half.
+ *
+ * @param bytesEach memory that a connection takes, about
+ */
+export function maxConnections(bytesEach: number): number {
+  const files = parseLimit(readProc("self/limits"), "open files") ?? Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.floor(Math.min(files - reservedFiles, memoryLimit() / 2 / bytesEach)));
+}
+
 /** The line `btime` of /proc/stat: seconds since 1970. */
 export function parseBootTime(stat: string | undefined): number | undefined {
   return toNumber(/^btime (\d+)$/m.exec(stat ?? "")?.[1]);
@@ -42,6 +52,9 @@ export function parseLimit(limits: string | undefined, name: string): number | u
 export function parseVirtualBytes(stat: string | undefined): number | undefined {
   return toNumber(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[20]);
 }
+
+/** For listeners, links to other relays, queries, and files that are read again. */
+const reservedFiles = 128;
 
 /** The machine's boot is read once: the file has a line for each processor and interrupt. */
 let boot: { readonly time: number | undefined } | undefined;

@@ -10,14 +10,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
-import { generatePrivateKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
+import { generatePrivateKey, type NodeKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
 import { parseMetaCertificate } from "./protocol/meta-certificate.ts";
 import { KitError } from "./errors.ts";
 import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
 import { type Relay, startRelay } from "./relay.ts";
-import { startTestRelay } from "./testing/running-relay.ts";
+import { joinRelay, startTestRelay } from "./testing/running-relay.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const hostname = "relay.derpkit.internal";
@@ -469,6 +469,31 @@ test("104. beyond the accept limit connections are closed and counted, and the r
   for (let i = 0; i < 2; i++) (await dial(relay)).destroy();
   for (let i = 0; i < 3; i++) await assert.rejects(dial(relay));
   assert.equal(relay.connections, 0);
+});
+
+test("one address may knock so often, while clients that are logged in and trusted proxies do not count", async (t) => {
+  for (const trustedProxies of ["", "127.0.0.0/8"]) {
+    const running = await startTestRelay(t, { maxWaitingPerAddress: 3, trustedProxies });
+    const clients = [await joinRelay(t, running), await joinRelay(t, running), await joinRelay(t, running)];
+    const knocking = await Promise.all([1, 2, 3].map(() => dial(running.relay)));
+    const fourth = dial(running.relay);
+    if (trustedProxies === "") await assert.rejects(fourth);
+    else knocking.push(await fourth);
+    clients[0]?.send(clients[1]?.key as NodeKey, Buffer.from("still here"));
+    assert.equal((await clients[1]?.receive(t.signal))?.type, "packet");
+    for (const socket of knocking) socket.destroy();
+    while (running.relay.connections > 3) await sleep(10);
+    await joinRelay(t, running);
+  }
+});
+
+test("there are so many connections in all", async (t) => {
+  const running = await startTestRelay(t, { maxConnections: 2 });
+  const clients = [await joinRelay(t, running), await joinRelay(t, running)];
+  await assert.rejects(dial(running.relay));
+  await clients[0]?.[Symbol.asyncDispose]();
+  while (running.relay.connections > 1) await sleep(10);
+  await joinRelay(t, running);
 });
 
 test("files are read before anything listens: a missing one is the complaint even if the port is taken", async (t) => {

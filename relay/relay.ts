@@ -5,6 +5,7 @@ import { Admission } from "./admission/admission.ts";
 import { createGate } from "./admission/gate.ts";
 import { createModes } from "./admission/modes.ts";
 import { createTrust } from "./client/transport.ts";
+import type { MeshWith } from "./config/mesh.ts";
 import { readQueueDepth } from "./config/queue-depth.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
@@ -13,13 +14,16 @@ import type { Gate } from "./core/session.ts";
 import type { NodeKey } from "./crypto/keys.ts";
 import { createDebugContext } from "./debug.ts";
 import { renderError } from "./errors.ts";
+import { normaliseIp } from "./ip-address.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
 import { createAcceptLimit } from "./net/accept-limit.ts";
+import { ConnectionCaps } from "./net/connection-caps.ts";
 import { startDerpServer } from "./net/derp-server.ts";
 import type { Health } from "./net/http-answers.ts";
 import { startHttpPort } from "./net/http-port.ts";
 import { TlsCounters } from "./net/tls-counters.ts";
-import { memoryLimit } from "./process-facts.ts";
+import { buildNetworks, contains, parseNetworkList } from "./config/networks.ts";
+import { maxConnections, memoryLimit } from "./process-facts.ts";
 import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
 import { createStunCounters, startStunServer } from "./stun/server.ts";
 
@@ -56,6 +60,8 @@ export interface Relay extends AsyncDisposable {
 
 /** Of the memory that the process may use, for packets that wait (repair Q18). */
 const queuedShare = 1 / 4;
+/** What an idle connection takes on Node, about. */
+const bytesPerConnection = 65_536;
 /** How often sessions are looked over for what time has made due. */
 const tickMs = 250;
 
@@ -70,6 +76,8 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const { version, bundle, log, env } = dependencies;
   const admission = createAdmission(settings, dependencies);
   const core = createCore(settings, admission.gate, env);
+  const meshAddresses = new Map<MeshWith, string>();
+  const caps = createCaps(config, meshAddresses);
   const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
   let { rateLimit } = settings;
   const observed = { core, tls, stun: stunCounters, rateLimit: () => rateLimit, version, env, now };
@@ -93,13 +101,14 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     certificate,
     answers: { home, derp: servesDerp, health: () => ({ ok: state === "serving", version, bundle, state }) },
     accepts: createAcceptLimit({ perSecond, burst }, tls, now),
+    caps,
     debug,
     tls,
     keepaliveMs: milliseconds(config.tcpKeepaliveTime),
     now,
   });
   acquired.use(derp);
-  for (const client of startMesh(settings, core, log)) acquired.use(client);
+  for (const client of startMesh(settings, core, log, meshAddresses)) acquired.use(client);
   const ticking = setInterval(() => {
     core.tick(now());
     admission.admission.tick(now());
@@ -176,18 +185,40 @@ function createCore(
   return core;
 }
 
-/** Connects to the region's other relays. */
+function createCaps(
+  { maxConnections: total, maxWaitingPerAddress: waitingPerSource, trustedProxies }: RelayConfig,
+  meshAddresses: ReadonlyMap<MeshWith, string>,
+): ConnectionCaps {
+  const proxies = buildNetworks(parseNetworkList(trustedProxies).cidrs);
+  return new ConnectionCaps({
+    total: total === 0 ? maxConnections(bytesPerConnection) : total,
+    waitingPerSource,
+    exempt: (address) => {
+      const source = normaliseIp(address) ?? "";
+      return contains(proxies, source) || [...meshAddresses.values()].includes(source);
+    },
+  });
+}
+
+/**
+ * Connects to the region's other relays.
+ *
+ * @param addresses is told where each of them is
+ */
 function startMesh(
   { meshWith, meshKeys, privateKey }: Settings,
   core: RelayCore,
   log: (line: string) => void,
+  addresses: Map<MeshWith, string>,
 ): AsyncDisposable[] {
   const [meshKey] = meshKeys;
   if (meshKey === undefined || meshWith.length === 0) return [];
   const trust = createTrust();
-  return meshWith.map(({ host, dialHost, port, certName }) => {
+  return meshWith.map((place) => {
+    const { host, dialHost, port, certName } = place;
     const peer = { identity: { hostName: host, certName }, dialHost, port };
-    return startMeshClient({ core, peer, privateKey, meshKey, trust, log, now });
+    const found = (address: string): void => void addresses.set(place, normaliseIp(address) ?? address);
+    return startMeshClient({ core, peer, privateKey, meshKey, trust, found, log, now });
   });
 }
 

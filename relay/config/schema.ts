@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { parseListenAddress } from "./listen-address.ts";
+import { parseNetworkList } from "./networks.ts";
 import { parseMeshWith } from "./mesh.ts";
 
 /** What the schema says of an option beyond its type. */
@@ -245,6 +246,38 @@ export const relayConfigSchema = v.strictObject({
     v.optional(duration, "15s"),
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
     v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
+  ),
+  maxConnections: v.pipe(
+    v.optional(count, 0),
+    v.description(
+      "Connections in all; further ones are closed at once. 0: as many as the files that the process may open and half of its " +
+        "memory allow.",
+    ),
+    v.metadata({ flag: "max-connections", ours: true } satisfies OptionNotes),
+  ),
+  maxWaitingPerAddress: v.pipe(
+    v.optional(count, 256),
+    v.description(
+      "Connections of one source (an IPv4 address, or a /64 of IPv6) that are not logged in; further ones are closed at once. " +
+        "0 for no limit.",
+    ),
+    v.metadata({ flag: "max-waiting-per-address", ours: true } satisfies OptionNotes),
+  ),
+  trustedProxies: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string("has to be text"),
+        v.check(
+          (text) => parseNetworkList(text).mistakes.length === 0,
+          "has to be a comma list of networks, for example 10.0.0.0/8,fd00::/8",
+        ),
+      ),
+      "",
+    ),
+    v.description(
+      "Networks of proxies in front of this relay, which -max-waiting-per-address does not limit.",
+    ),
+    v.metadata({ flag: "trusted-proxies", ours: true, example: "192.0.2.10/32" } satisfies OptionNotes),
   ),
   maxConnectionsPerKey: v.pipe(
     v.optional(count, 32),

@@ -96,9 +96,16 @@ export class RelayCore {
    * Begins a connection.
    *
    * @param head what goes before ServerKey: the HTTP answer, or nothing at fast start
+   * @param loggedIn called once, when the client is in
    */
-  open(transport: Transport, head: Buffer, origin: Origin, now: number): Session {
-    const session = new Session(this.#shared, transport, origin, now);
+  open(
+    transport: Transport,
+    head: Buffer,
+    origin: Origin,
+    now: number,
+    loggedIn: () => void = () => {},
+  ): Session {
+    const session = new Session(this.#shared, transport, origin, now, loggedIn);
     this.#sessions.add(session);
     session.greet(head, now);
     return session;

@@ -190,6 +190,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #flushWanted = false;
   #home = false;
   readonly #origin: Origin;
+  readonly #loggedIn: () => void;
   #watching = false;
   /** PeerPresent and PeerGone frames since the last flush. */
   #meshUpdates = 0;
@@ -200,10 +201,12 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #lastSource: Peer | undefined;
   #lastDestination: Peer | undefined;
 
-  constructor(shared: Shared, transport: Transport, origin: Origin, now: number) {
+  /** @param loggedIn called once, when the client is in */
+  constructor(shared: Shared, transport: Transport, origin: Origin, now: number, loggedIn: () => void) {
     this.#shared = shared;
     this.#transport = transport;
     this.#origin = origin;
+    this.#loggedIn = loggedIn;
     this.#now = now;
     this.#state = { kind: "login", deadline: now + shared.limits.loginMs };
     this.#outbox = new Outbox(transport, FrameType.recvPacket, shared.pool, shared.limits.queue, this);
@@ -550,6 +553,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     };
     counters.connections++;
     if (this.#origin.notIdeal) counters.notIdealConnections++;
+    this.#loggedIn();
     router.announce(this);
     this.applyRateLimit(this.#now);
   }

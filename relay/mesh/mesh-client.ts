@@ -36,6 +36,8 @@ export interface MeshClientOptions {
   /** The mesh key to show: 64 hex digits. */
   readonly meshKey: string;
   readonly trust: SecureContext;
+  /** Told, before each attempt, at which address the other relay is. */
+  readonly found?: (address: string) => void;
   readonly log: (line: string) => void;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
@@ -86,9 +88,10 @@ interface OpenLink {
 }
 
 async function connect(options: MeshClientOptions, signal: AbortSignal): Promise<OpenLink | "self"> {
-  const { core, peer, trust } = options;
+  const { core, peer, trust, found } = options;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(connectMs)]);
   const address = await resolve(peer.dialHost, limit);
+  found?.(address);
   const endpoint = { address, port: peer.port };
   const transport = await openTransport({ endpoint, identity: peer.identity, trust, signal: limit });
   try {

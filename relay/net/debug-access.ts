@@ -1,8 +1,8 @@
 /** Who may look at the debug pages: derper's rule, hardened. Pure: a request in, a yes or no out. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { BlockList, isIP, isIPv4 } from "node:net";
 import { KitError } from "../errors.ts";
 import { normaliseIp } from "../ip-address.ts";
+import { buildNetworks, contains, parseNetworkList } from "../config/networks.ts";
 import type { RequestHeaders } from "./upgrade.ts";
 
 export interface DebugRequest {
@@ -108,51 +108,16 @@ function reachedTailscale({ localAddress }: DebugRequest): boolean {
   return local !== undefined && isTailscale(local);
 }
 
-/** Networks of each family for themselves: in one list `::/0` would hold every IPv4 address, unlike in Go. */
-interface Networks {
-  readonly ipv4: BlockList;
-  readonly ipv6: BlockList;
-}
-
-function buildNetworks(cidrs: readonly string[]): Networks {
-  const networks = { ipv4: new BlockList(), ipv6: new BlockList() };
-  for (const cidr of cidrs) {
-    const [address = "", bits] = cidr.split("/");
-    const family = familyOf(address);
-    networks[family].addSubnet(address, Number(bits), family);
-  }
-  return networks;
-}
-
-function contains(networks: Networks, address: string): boolean {
-  const family = familyOf(address);
-  return networks[family].check(address, family);
-}
-
-function familyOf(address: string): "ipv4" | "ipv6" {
-  return isIPv4(address) ? "ipv4" : "ipv6";
-}
-
 /** Parses a list of networks, with commas between and empty places allowed. */
 function parseCidrs(text: string): string[] {
-  const cidrs = text
-    .split(",")
-    .map((cidr) => cidr.trim())
-    .filter((cidr) => cidr !== "");
-  const problems = cidrs
-    .filter((cidr) => !isCidr(cidr))
-    .map((cidr) => ({ path: "TS_DEBUG_TRUSTED_CIDRS", message: `${JSON.stringify(cidr)} is no network` }));
-  if (problems.length === 0) return cidrs;
+  const { cidrs, mistakes } = parseNetworkList(text);
+  if (mistakes.length === 0) return cidrs;
   throw new KitError("config-invalid", {
     message: "The networks that may look at the debug pages have mistakes.",
     fix: "Write each as address/bits, for example 10.0.0.0/8 or fd00::/8, with commas between.",
-    problems,
+    problems: mistakes.map((cidr) => ({
+      path: "TS_DEBUG_TRUSTED_CIDRS",
+      message: `${JSON.stringify(cidr)} is no network`,
+    })),
   });
-}
-
-/** As Go's netip.ParsePrefix: no zone, and a number of bits without leading zeros. */
-function isCidr(text: string): boolean {
-  const [, address = "", bits] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
-  const version = isIP(address);
-  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128);
 }

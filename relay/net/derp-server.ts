@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type TLSSocket } from "node:tls";
 import type { CertificatePair } from "../config/certificate-files.ts";
@@ -10,6 +10,7 @@ import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
+import type { ConnectionCaps, Place } from "./connection-caps.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
 import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
 import { debugRequest, listenOn, plainRequest, respond } from "./http-messages.ts";
@@ -26,6 +27,7 @@ export interface DerpServerOptions {
   readonly answers: AnswerContext;
   /** Decides on each TCP connection whether it is taken; one that is not is closed at once. */
   readonly accepts: () => boolean;
+  readonly caps: ConnectionCaps;
   readonly debug: DebugContext;
   readonly tls: TlsCounters;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
@@ -73,6 +75,8 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       options.answers.derp && parseUpgrade(url, headers) !== undefined,
   });
   const sockets = new Set<Duplex>();
+  /** By the far end of the connection: the socket within TLS is another object than the one that was accepted. */
+  const places = new Map<string, Place>();
   let closed: Promise<unknown> | undefined;
   const stopAccepting = (): Promise<unknown> => {
     if (closed === undefined) {
@@ -88,13 +92,24 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   // The meta certificate says how long it lasts; nobody minds, but nobody shall have to (repair Q6).
   const daily = setInterval(refresh, dayMs).unref();
 
-  server.prependListener("connection", (socket) => {
-    if (!options.accepts()) {
-      socket.destroy(); // Unlike derper, which ends with the first one (repair Q2).
+  // On Bun this comes after the TLS handshake. What is closed here never gets further; unlike derper, which ends with the
+  // first one that is too many (repair Q2).
+  server.prependListener("connection", (socket: Socket) => {
+    const place = options.caps.enter(socket.remoteAddress ?? "");
+    if (place === undefined) options.tls.rejected++;
+    if (place === undefined || !options.accepts()) {
+      place?.leave();
+      socket.destroy();
       return;
     }
+    const name = nameOf(socket);
     sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    places.set(name, place);
+    socket.on("close", () => {
+      sockets.delete(socket);
+      places.delete(name);
+      place.leave();
+    });
   });
   // `handshakeTimeout` and failed handshakes only emit this: without destroy() the socket would stay.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -112,8 +127,9 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     dismiss(socket, plainError(403, "CONNECT not enabled"));
   });
   server.on("upgrade", (request, socket, head) => {
-    if (closed === undefined) handleUpgrade(request, socket, head, options);
-    else socket.destroy();
+    if (closed === undefined) {
+      handleUpgrade(request, socket, head, options, () => places.get(nameOf(request.socket))?.settle());
+    } else socket.destroy();
   });
   await listenOn(server, options.listen, "The relay");
 
@@ -144,6 +160,7 @@ function handleUpgrade(
   socket: Duplex,
   head: Buffer,
   options: DerpServerOptions,
+  loggedIn: () => void,
 ): void {
   const upgrade = parseUpgrade(request.url ?? "", request.headers);
   const { core, answers, keepaliveMs, now } = options;
@@ -162,13 +179,19 @@ function handleUpgrade(
   if (upgrade.carrier === "websocket") {
     const open: OpenSession = (transport) => {
       core.counters.webSocketAccepts++;
-      return core.open(transport, Buffer.alloc(0), origin, now());
+      return core.open(transport, Buffer.alloc(0), origin, now(), loggedIn);
     };
     attachWebSocket(request, socket, head, open, now);
   } else {
     const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
-    attachSession(socket, head, (transport) => core.open(transport, greeting, origin, now()), now);
+    const open: OpenSession = (transport) => core.open(transport, greeting, origin, now(), loggedIn);
+    attachSession(socket, head, open, now);
   }
+}
+
+/** The far end of a connection, which no two that are open share. */
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function answerPlain(request: IncomingMessage, { answers, debug }: DerpServerOptions): PlainAnswer {

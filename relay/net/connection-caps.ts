@@ -1,0 +1,91 @@
+/**
+ * How many connections there may be: in all, and of one source address before they are logged in.
+ *
+ * Offices and carriers put many clients behind one address, so one that is logged in no longer counts for its source; what
+ * is left are those who knock and do not come in.
+ */
+import { decodeIp, encodeIp, unmapIp } from "../ip-address.ts";
+
+export interface CapLimits {
+  /** Connections in all. */
+  readonly total: number;
+  /** Connections of one source that are not logged in; 0 for no limit. */
+  readonly waitingPerSource: number;
+  /** Sources without a limit of their own: proxies, behind which all clients look alike, and relays of the mesh. */
+  readonly exempt: (address: string) => boolean;
+}
+
+/** One connection's place among those that are counted. */
+export interface Place {
+  /** It is logged in. May be called again. */
+  settle(): void;
+  /** It has ended. May be called again. */
+  leave(): void;
+}
+
+export class ConnectionCaps {
+  readonly #limits: CapLimits;
+  #open = 0;
+  /** By source: connections that are not logged in. */
+  readonly #waiting = new Map<string, number>();
+  /** Connections that were turned away, by the limit that did. */
+  readonly refused = { total: 0, source: 0 };
+
+  constructor(limits: CapLimits) {
+    this.#limits = limits;
+  }
+
+  /** Connections that are open. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /**
+   * Counts a new connection.
+   *
+   * @param address as the socket says it
+   * @returns undefined if it has to be closed at once
+   */
+  enter(address: string): Place | undefined {
+    const { total, waitingPerSource, exempt } = this.#limits;
+    if (this.#open >= total) {
+      this.refused.total++;
+      return undefined;
+    }
+    const source = waitingPerSource === 0 || exempt(address) ? undefined : sourceOf(address);
+    if (source !== undefined && (this.#waiting.get(source) ?? 0) >= waitingPerSource) {
+      this.refused.source++;
+      return undefined;
+    }
+    this.#open++;
+    if (source !== undefined) this.#count(source, 1);
+    let [waits, here] = [source !== undefined, true];
+    const settle = (): void => {
+      if (waits && source !== undefined) this.#count(source, -1);
+      waits = false;
+    };
+    return {
+      settle,
+      leave: () => {
+        settle();
+        if (here) this.#open--;
+        here = false;
+      },
+    };
+  }
+
+  #count(source: string, change: number): void {
+    const count = (this.#waiting.get(source) ?? 0) + change;
+    if (count === 0) this.#waiting.delete(source);
+    else this.#waiting.set(source, count);
+  }
+}
+
+/** What counts as one source: an IPv4 address, or the 64 bits of an IPv6 address that a subscriber is given at least. */
+export function sourceOf(address: string): string {
+  const bytes = encodeIp(address);
+  if (bytes === undefined) return address;
+  const plain = unmapIp(bytes);
+  if (plain.length === 4) return decodeIp(plain) ?? address;
+  return `${decodeIp(Buffer.concat([plain.subarray(0, 8), Buffer.alloc(8)]))}/64`;
+}
