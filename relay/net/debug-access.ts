@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { KitError } from "../errors.ts";
 import { normaliseIp } from "../ip-address.ts";
 import { buildNetworks, contains, parseNetworkList } from "../config/networks.ts";
+import { queryValue } from "./query.ts";
 import type { RequestHeaders } from "./upgrade.ts";
 
 export interface DebugRequest {
@@ -79,8 +80,8 @@ export function buildDebugAccess(options: DebugAccessOptions): DebugAccess {
 
 function hasKey({ method, target }: DebugRequest, readKey: DebugAccessOptions["readKey"]): boolean {
   if (method !== "GET") return false;
-  const given = new URLSearchParams(target.split("?").slice(1).join("?")).get("debugkey");
-  if (given === null || given === "") return false;
+  const given = queryValue(target, "debugkey") ?? "";
+  if (given === "") return false;
   const key = readKey()?.trim();
   return key !== undefined && timingSafeEqual(digest(given), digest(key));
 }
