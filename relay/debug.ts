@@ -1,6 +1,7 @@
 /** What the debug pages show of this relay, and to whom. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import type { BootstrapDnsCounters } from "./bootstrap-dns/bootstrap-dns.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
 import { buildDebugAccess, type DebugAccess } from "./net/debug-access.ts";
@@ -19,6 +20,7 @@ export interface Observed {
   readonly core: RelayCore;
   readonly tls: TlsCounters;
   readonly stun: StunCounters;
+  readonly bootstrapDns: BootstrapDnsCounters;
   /** The limit that holds now. */
   readonly rateLimit: () => RateLimit | undefined;
   readonly version: string;
@@ -28,12 +30,12 @@ export interface Observed {
 }
 
 export function createDebugContext({ config, meshKeys }: Settings, observed: Observed): DebugContext {
-  const { core, tls, stun, rateLimit, version, env, now } = observed;
+  const { core, tls, stun, bootstrapDns, rateLimit, version, env, now } = observed;
   const sources = (): MetricSources => ({
     ...coreSources(core),
     tls,
     stun,
-    bootstrapDns: undefined,
+    bootstrapDns,
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
     facts: readProcessFacts(version),
   });

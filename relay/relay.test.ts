@@ -126,6 +126,24 @@ test("114. /debug/varz is shown to loopback, and to nobody behind X-Forwarded-Fo
   assert.match(refused, /^HTTP\/1\.1 403 Forbidden\r\n[^]*\r\n\r\ndebug access denied\n$/);
 });
 
+test("110, 115. bootstrap DNS answers with published names, and with an unpublished one to who knows it", async (t) => {
+  const relay = await relayFor(t, {
+    bootstrapDnsNames: "192.0.2.1",
+    unpublishedBootstrapDnsNames: "192.0.2.2",
+  });
+  const named = async (query: string): Promise<string[]> => {
+    const [, body = ""] = (await ask(relay, `GET /bootstrap-dns${query} HTTP/1.1`)).split("\r\n\r\n");
+    return Object.keys(JSON.parse(body || "{}"));
+  };
+  while ((await named("?q=192.0.2.2"))[0] !== "192.0.2.2");
+  while ((await named("")).length === 0);
+  assert.deepEqual(await named("?q=192.0.2.1"), ["192.0.2.1"]);
+  assert.deepEqual(await named("?q=192.0.2.%32"), ["192.0.2.2"]);
+  const varz = await ask(relay, "GET /debug/varz HTTP/1.1");
+  assert.match(varz, /\nbootstrap_dns_published_hits 1\n/);
+  assert.match(varz, /\nbootstrap_dns_queried_domains 2\n/);
+});
+
 test("116, 117. known traffic is counted exactly, and a key that is connected twice is no inconsistency", async (t) => {
   const relay = await relayFor(t);
   const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Admission } from "./admission/admission.ts";
 import { createGate } from "./admission/gate.ts";
 import { createModes } from "./admission/modes.ts";
+import { BootstrapDns } from "./bootstrap-dns/bootstrap-dns.ts";
+import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
 import type { MeshWith } from "./config/mesh.ts";
 import { readQueueDepth } from "./config/queue-depth.ts";
@@ -79,13 +81,16 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const meshAddresses = new Map<MeshWith, string>();
   const caps = createCaps(config, meshAddresses);
   const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
+  const bootstrapDns = new BootstrapDns(Math.random);
+  const counted = { core, tls, stun: stunCounters, bootstrapDns: bootstrapDns.counters };
   let { rateLimit } = settings;
-  const observed = { core, tls, stun: stunCounters, rateLimit: () => rateLimit, version, env, now };
+  const observed = { ...counted, rateLimit: () => rateLimit, version, env, now };
   const debug = createDebugContext(settings, observed);
   let state: Health["state"] = "serving";
 
   await using acquired = new AsyncDisposableStack();
   acquired.use(admission.admission);
+  acquired.use(startRefreshing({ config, bootstrapDns, random: Math.random, log }));
   const stun = config.stun
     ? await startStunServer({ host: listen.host, port: config.stunPort, counters: stunCounters, log })
     : undefined;
@@ -99,7 +104,12 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     listen,
     hostname: config.hostname,
     certificate,
-    answers: { home, derp: servesDerp, health: () => ({ ok: state === "serving", version, bundle, state }) },
+    answers: {
+      home,
+      derp: servesDerp,
+      health: () => ({ ok: state === "serving", version, bundle, state }),
+      bootstrapDns: (question, asker) => bootstrapDns.answer(question, asker),
+    },
     accepts: createAcceptLimit({ perSecond, burst }, tls, now),
     caps,
     debug,

@@ -51,8 +51,13 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "STUN is a service of its own beside DERP",
   },
   {
+    from: "relay/bootstrap-dns/",
+    to: ["relay/bootstrap-dns/", "relay/config/schema.ts", "relay/ip-address.ts"],
+    why: "bootstrap DNS is a service of its own beside DERP: names in, an answer out",
+  },
+  {
     from: "relay/telemetry/",
-    to: ["relay/telemetry/", "relay/core/", "relay/stun/"],
+    to: ["relay/telemetry/", "relay/core/", "relay/stun/", "relay/bootstrap-dns/bootstrap-dns.ts"],
     why: "telemetry reads what the parts count; no part knows of it",
   },
   {
@@ -152,6 +157,11 @@ const pureFolders = [
   "relay/core/",
   "relay/crypto/",
   "relay/telemetry/",
+  "relay/bootstrap-dns/bootstrap-dns.ts",
+  "relay/bootstrap-dns/hosts-file.ts",
+  "relay/bootstrap-dns/names.ts",
+  "relay/bootstrap-dns/resolve-names.ts",
+  "relay/bootstrap-dns/rollout.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
 ];

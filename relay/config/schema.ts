@@ -232,6 +232,28 @@ export const relayConfigSchema = v.strictObject({
     v.description("File with the rate limit of each client, in derper's JSON; read again on SIGHUP."),
     v.metadata({ flag: "rate-config" } satisfies OptionNotes),
   ),
+  bootstrapDnsNames: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description(
+      "Names, with commas between, whose addresses /bootstrap-dns gives to clients without DNS; looked up every 10 minutes. " +
+        "An entry that names nothing, such as one with a blank beside it, is left out and logged, as by derper.",
+    ),
+    v.metadata({
+      flag: "bootstrap-dns-names",
+      example: "login.example.com,log.example.com",
+    } satisfies OptionNotes),
+  ),
+  unpublishedBootstrapDnsNames: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description(
+      "Names that /bootstrap-dns gives only to who asks for one by name, and never all of them; the log does not tell them. " +
+        "name/txt-name: only to the percentage of askers, 0 to 100, that the TXT record says.",
+    ),
+    v.metadata({
+      flag: "unpublished-bootstrap-dns-names",
+      example: "new.example.com/rollout.example.com",
+    } satisfies OptionNotes),
+  ),
   tcpWriteTimeout: v.pipe(
     v.optional(duration, "2s"),
     v.description("A client that takes no byte for so long is closed; 0 never."),

@@ -1,17 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { relayPublic } from "../testing/vectors.ts";
-import { answer, type AnswerContext, answerPlainPort, browserHeaders } from "./http-answers.ts";
+import {
+  answer,
+  type AnswerContext,
+  answerPlainPort,
+  browserHeaders,
+  type PlainRequest,
+} from "./http-answers.ts";
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 
 const context = (home = ""): AnswerContext => ({
   home,
   derp: true,
   health: () => ({ ok: true, version: "1.0.0", bundle: null, state: "serving" }),
+  bootstrapDns: (question, asker) => `${asker} asks for ${JSON.stringify(question)}`,
+});
+const requestFor = (target: string, more: Partial<PlainRequest> = {}): PlainRequest => ({
+  method: "GET",
+  target,
+  challenge: undefined,
+  remoteAddress: "192.0.2.1",
+  mayDebug: false,
+  ...more,
 });
 const upgrade = (value: string, path = "/derp") => parseUpgrade(path, { upgrade: value });
 const ask = (target: string, method = "GET", challenge?: string) =>
-  answer({ method, target, challenge, mayDebug: false }, context());
+  answer(requestFor(target, { method, challenge }), context());
 
 test("10. GET and HEAD of the probe paths give 200, an empty body and any origin", () => {
   for (const path of ["/derp/probe", "/derp/latency-check", "/derp/probe?x=1"]) {
@@ -103,25 +118,18 @@ test("26. / and unknown paths give the home page with the four browser headers, 
 });
 
 test("28. a home of blank is an empty page, and a URL a redirect", () => {
-  const request = { method: "GET", target: "/", challenge: undefined, mayDebug: false };
-  assert.deepEqual(
-    [answer(request, context("blank")).status, answer(request, context("blank")).body],
-    [200, ""],
-  );
-  const redirect = answer(request, context("https://x/"));
+  const { status, body } = answer(requestFor("/"), context("blank"));
+  assert.deepEqual([status, body], [200, ""]);
+  const redirect = answer(requestFor("/"), context("https://x/"));
   assert.deepEqual([redirect.status, redirect.headers["Location"]], [302, "https://x/"]);
 });
 
 test("/healthz is 503 when the relay is not well", () => {
   const sick: AnswerContext = {
-    home: "",
-    derp: true,
+    ...context(),
     health: () => ({ ok: false, version: "1", bundle: "ab", state: "stopping" }),
   };
-  const { status, body } = answer(
-    { method: "GET", target: "/healthz", challenge: undefined, mayDebug: false },
-    sick,
-  );
+  const { status, body } = answer(requestFor("/healthz"), sick);
   assert.equal(status, 503);
   assert.deepEqual(JSON.parse(body), { ok: false, version: "1", bundle: "ab", state: "stopping" });
   assert.equal(ask("/healthz").status, 200);
@@ -129,8 +137,7 @@ test("/healthz is 503 when the relay is not well", () => {
 
 test("29. without DERP, /derp is 404, the probes go on, and the home page says so", () => {
   const off: AnswerContext = { ...context(), derp: false };
-  const askOff = (target: string) =>
-    answer({ method: "GET", target, challenge: undefined, mayDebug: false }, off);
+  const askOff = (target: string) => answer(requestFor(target), off);
   assert.deepEqual([askOff("/derp").status, askOff("/derp").body], [404, "derp server disabled\n"]);
   assert.equal(askOff("/derp/probe").status, 200);
   assert.match(askOff("/").body, /Status: <b>disabled<\/b>/);
@@ -138,7 +145,7 @@ test("29. without DERP, /derp is 404, the probes go on, and the home page says s
 
 test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTTPS and refuses the rest", () => {
   const plain = (method: string, target: string) =>
-    answerPlainPort({ method, target, challenge: "ts_x", mayDebug: false }, "relay.example:8080");
+    answerPlainPort(requestFor(target, { method, challenge: "ts_x" }), "relay.example:8080");
   assert.equal(plain("GET", "/generate_204").headers["X-Tailscale-Response"], "response ts_x");
   const moved = plain("GET", "/foo?x=1");
   assert.deepEqual([moved.status, moved.headers["Location"]], [302, "https://relay.example:8080/foo?x=1"]);
@@ -151,10 +158,17 @@ test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTT
 });
 
 test("27. who may see the debug pages is told of them, and nobody else", () => {
-  const seen = (mayDebug: boolean): string =>
-    answer({ method: "GET", target: "/", challenge: undefined, mayDebug }, context()).body;
+  const seen = (mayDebug: boolean): string => answer(requestFor("/", { mayDebug }), context()).body;
   assert.match(seen(true), /href="\/debug\/"/);
   assert.doesNotMatch(seen(false), /debug/);
-  const plain = answerPlainPort({ method: "GET", target: "/", challenge: undefined, mayDebug: true }, "a");
+  const plain = answerPlainPort(requestFor("/", { mayDebug: true }), "a");
   assert.equal(plain.headers["Location"], "https://a/debug/");
+});
+
+test("110. bootstrap DNS is asked with the question and the client's address, and the connection closes", () => {
+  const { status, headers, body } = answer(requestFor("/bootstrap-dns?q=a%2Eexample&q=b"), context());
+  assert.deepEqual([status, body], [200, '192.0.2.1 asks for "a.example"']);
+  assert.deepEqual(headers, { ...browserHeaders, "Content-Type": "application/json", Connection: "close" });
+  const gone = answer(requestFor("/bootstrap-dns", { remoteAddress: undefined }), context());
+  assert.equal(gone.body, ' asks for ""');
 });

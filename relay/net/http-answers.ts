@@ -1,4 +1,5 @@
 /** What the relay's HTTPS port answers to plain requests, as derper does. Pure: a request in, an answer out. */
+import { queryValue } from "./query.ts";
 
 export interface PlainRequest {
   readonly method: string;
@@ -6,6 +7,8 @@ export interface PlainRequest {
   readonly target: string;
   /** Value of the header X-Tailscale-Challenge. */
   readonly challenge: string | undefined;
+  /** The client's address; undefined once the socket is closed. */
+  readonly remoteAddress: string | undefined;
   /** Who asks may see the debug pages. */
   readonly mayDebug: boolean;
 }
@@ -31,6 +34,13 @@ export interface AnswerContext {
   /** The option `derp`: whether this relay serves DERP at all. */
   readonly derp: boolean;
   health(): Health;
+  /**
+   * The JSON that bootstrap DNS has for a question.
+   *
+   * @param question the name that is asked for; empty for none
+   * @param asker the address that asks; empty if it is not known
+   */
+  bootstrapDns(question: string, asker: string): string;
 }
 
 /** The headers that derper sends with everything a person's browser might show. */
@@ -58,12 +68,7 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
     case "/robots.txt":
       return text(200, "User-agent: *\nDisallow: /\n", browserHeaders);
     case "/bootstrap-dns":
-      // Without names to publish: an empty answer, so that a client asks the next relay.
-      return {
-        status: 200,
-        headers: { ...browserHeaders, "Content-Type": "application/json", Connection: "close" },
-        body: "",
-      };
+      return bootstrapDns(request, context);
     case "/healthz":
       return healthz(context.health());
     default:
@@ -119,6 +124,15 @@ function generate204(challenge: string | undefined): PlainAnswer {
       ...(valid ? { "X-Tailscale-Response": `response ${challenge}` } : {}),
     },
     body: "",
+  };
+}
+
+/** A client asks one relay after the other, each once: nothing is gained from an open connection. */
+function bootstrapDns({ target, remoteAddress = "" }: PlainRequest, context: AnswerContext): PlainAnswer {
+  return {
+    status: 200,
+    headers: { ...browserHeaders, "Content-Type": "application/json", Connection: "close" },
+    body: context.bootstrapDns(queryValue(target, "q") ?? "", remoteAddress),
   };
 }
 

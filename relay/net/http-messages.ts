@@ -9,12 +9,13 @@ import type { PlainAnswer, PlainRequest } from "./http-answers.ts";
 
 /** What of a request matters. */
 export function plainRequest(message: IncomingMessage, access: DebugAccess): PlainRequest {
-  const { method = "GET", url = "/", headers } = message;
+  const { method = "GET", url = "/", headers, socket } = message;
   const challenge = headers["x-tailscale-challenge"];
   return {
     method,
     target: url,
     challenge: Array.isArray(challenge) ? challenge[0] : challenge,
+    remoteAddress: socket.remoteAddress,
     mayDebug: access(debugRequest(message)),
   };
 }

@@ -85,7 +85,6 @@ test("115. what nobody measures is left out, and never shows as 0", () => {
     clients: { keys: 0, duplicateKeys: undefined },
     queues: undefined,
     tls: undefined,
-    bootstrapDns: undefined,
     rateLimit: undefined,
   });
   const left = new Set(scrape(unmeasured).keys());
@@ -95,13 +94,6 @@ test("115. what nobody measures is left out, and never shows as 0", () => {
   assert.deepEqual(
     [...new Set(gone)],
     [
-      "bootstrap_dns_published_hits",
-      "bootstrap_dns_published_misses",
-      "bootstrap_dns_queried_domains",
-      "bootstrap_dns_requests",
-      "bootstrap_dns_unpublished_hits",
-      "bootstrap_dns_unpublished_misses",
-      "bootstrap_dns_unpublished_percent_misses",
       "derp_average_queue_duration_ms",
       "derp_buffered_write_frames",
       "derp_current_dup_client_conns",

@@ -4,6 +4,7 @@
  * A part that is there but does not count yet is undefined, and its metrics are not exported: a number that nobody
  * measures must not look like one that is 0.
  */
+import type { BootstrapDnsCounters } from "../bootstrap-dns/bootstrap-dns.ts";
 import type { Counters } from "../core/counters.ts";
 import type { StunCounters } from "../stun/server.ts";
 import type { Histogram } from "../core/histogram.ts";
@@ -17,7 +18,7 @@ export interface MetricSources {
   readonly stun: StunCounters;
   readonly mesh: MeshCounters;
   readonly webSocket: WebSocketCounters;
-  readonly bootstrapDns: BootstrapDnsCounters | undefined;
+  readonly bootstrapDns: BootstrapDnsCounters;
   /** Undefined without the option `-rate-config`, as in derper. */
   readonly rateLimit: RateLimitCounts | undefined;
   readonly facts: ProcessFacts;
@@ -70,17 +71,6 @@ export interface MeshCounters {
 
 export interface WebSocketCounters {
   readonly accepts: number;
-}
-
-export interface BootstrapDnsCounters {
-  readonly requests: number;
-  readonly publishedHits: number;
-  readonly publishedMisses: number;
-  readonly unpublishedHits: number;
-  readonly unpublishedMisses: number;
-  readonly unpublishedPercentMisses: number;
-  /** Different names that were asked for; derper forgets them all when they are more than 500. */
-  readonly queriedDomains: number;
 }
 
 export interface RateLimitCounts {

@@ -1,4 +1,5 @@
 /** Sources of metrics as a relay has them that has just begun, with every part there. */
+import { BootstrapDns } from "../../bootstrap-dns/bootstrap-dns.ts";
 import { Counters } from "../../core/counters.ts";
 import { createStunCounters } from "../../stun/server.ts";
 import { createHistogram, meshBatchBounds, meshLoopBounds, writeFramesBounds } from "../../core/histogram.ts";
@@ -36,15 +37,7 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
     queues: { averageMs: 0, framesPerWrite: createHistogram(writeFramesBounds) },
     tls: { accepted: 0, rejected: 0, requests: { "1.2": 0, "1.3": 0 }, active: { "1.2": 0, "1.3": 0 } },
     stun: createStunCounters(),
-    bootstrapDns: {
-      requests: 0,
-      publishedHits: 0,
-      publishedMisses: 0,
-      unpublishedHits: 0,
-      unpublishedMisses: 0,
-      unpublishedPercentMisses: 0,
-      queriedDomains: 0,
-    },
+    bootstrapDns: new BootstrapDns(() => 0).counters,
     mesh: idleMesh,
     webSocket: { accepts: 0 },
     rateLimit: { bytesPerSecond: 0, burstBytes: 0, waited: 0 },
