@@ -9,8 +9,7 @@ import timers from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 import { generatePrivateKey, publicKeyOf, renderNodeKey } from "../../relay/crypto/keys.ts";
-import { FrameType } from "../../relay/protocol/frame.ts";
-import { clientInfo, join, type JoinOptions, type Place, upgrade, usualInfo } from "./client.ts";
+import { isLetIn, join } from "./client.ts";
 import { openTls } from "./http.ts";
 import { metricsBecome } from "./metrics.ts";
 import { refusal, startRelayUnderTest } from "./relay-under-test.ts";
@@ -47,15 +46,6 @@ async function startOracle(
   return { url, questions, answer };
 }
 
-async function isAdmitted(place: Place, options: JoinOptions = {}): Promise<boolean> {
-  const { privateKey = generatePrivateKey(), info = usualInfo } = options;
-  const connection = await upgrade(place);
-  connection.write(clientInfo(place.relay.relayKey, privateKey, info));
-  const frame = await connection.next().catch(() => undefined);
-  connection.socket.destroy();
-  return frame?.type === FrameType.serverInfo;
-}
-
 perRelay(
   "95. Given `-verify-clients` and WhoIs 200 / 404 / 500 / socket missing, then accept / reject / reject / reject; request path and Host as tailscaled's.",
   {},
@@ -67,18 +57,18 @@ perRelay(
     t.after(() => relay.stop());
     const privateKey = generatePrivateKey();
     answer.body = JSON.stringify({ Node: { ID: 1 }, UserProfile: { ID: 1 } });
-    assert.equal(await isAdmitted({ t, relay }, { privateKey }), true);
+    assert.equal(await isLetIn({ t, relay }, { privateKey }), true);
     const [{ method, url, host } = {}] = questions;
     const key = encodeURIComponent(renderNodeKey(publicKeyOf(privateKey)));
     assert.deepEqual([method, url, host], ["GET", `/localapi/v0/whois?addr=${key}`, "local-tailscaled.sock"]);
     for (const status of [404, 500]) {
       answer.status = status;
-      assert.equal(await isAdmitted({ t, relay }), false, `${status}`);
+      assert.equal(await isLetIn({ t, relay }), false, `${status}`);
     }
     const missing = await ownRelay(t, kind, {
       flags: { "verify-clients": "true", socket: `${socket}.none` },
     });
-    assert.equal(await isAdmitted({ t, relay: missing }), false);
+    assert.equal(await isLetIn({ t, relay: missing }), false);
   },
 );
 
@@ -101,7 +91,7 @@ perRelay(
     ] as const;
     for (const [status, body, admitted] of cases) {
       Object.assign(answer, { status, body });
-      assert.equal(await isAdmitted({ t, relay }), admitted, `${status} ${body.slice(0, 40)}`);
+      assert.equal(await isLetIn({ t, relay }), admitted, `${status} ${body.slice(0, 40)}`);
     }
   },
 );
@@ -112,9 +102,9 @@ perRelay(
   async (t, kind) => {
     const flags = { "verify-client-url": "http://127.0.0.1:1/verify" };
     const open = await ownRelay(t, kind, { flags });
-    assert.equal(await isAdmitted({ t, relay: open }), true);
+    assert.equal(await isLetIn({ t, relay: open }), true);
     const strict = await ownRelay(t, kind, { flags: { ...flags, "verify-client-url-fail-open": "false" } });
-    assert.equal(await isAdmitted({ t, relay: strict }), false);
+    assert.equal(await isLetIn({ t, relay: strict }), false);
   },
 );
 
@@ -123,7 +113,7 @@ perRelay("98. Given an IPv4 client, then `Source` is dotted IPv4.", {}, async (t
   answer.body = '{"Allow":true}';
   const relay = await ownRelay(t, kind, { flags: { "verify-client-url": url } });
   const privateKey = generatePrivateKey();
-  assert.equal(await isAdmitted({ t, relay }, { privateKey }), true);
+  assert.equal(await isLetIn({ t, relay }, { privateKey }), true);
   assert.equal(questions[0]?.method, "POST");
   assert.deepEqual(JSON.parse(questions[0]?.body ?? ""), {
     NodePublic: renderNodeKey(publicKeyOf(privateKey)),
@@ -141,7 +131,7 @@ perRelay("99. Given a valid mesh key, then no admission query at all.", {}, asyn
   const flags = { "verify-client-url": url, "mesh-psk-file": file };
   const relay = await startRelayUnderTest(kind, files, { flags });
   t.after(() => relay.stop());
-  assert.equal(await isAdmitted({ t, relay }, { info: JSON.stringify({ meshKey }) }), true);
+  assert.equal(await isLetIn({ t, relay }, { info: JSON.stringify({ meshKey }) }), true);
   assert.deepEqual(questions, []);
 });
 

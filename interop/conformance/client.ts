@@ -34,7 +34,7 @@ export interface Frame {
 export interface JoinOptions {
   readonly privateKey?: PrivateKey;
   /** ClientInfo's JSON, as it is. */
-  readonly info?: string;
+  readonly info?: string | Uint8Array;
   /** Lines beyond those that every upgrade has. */
   readonly headers?: readonly string[];
   readonly tls?: ConnectionOptions;
@@ -91,6 +91,18 @@ export async function join(place: Place, options: JoinOptions = {}): Promise<Cli
   assert.equal(type, FrameType.serverInfo);
   assert.equal(openServerInfo(payload, place.relay.relayKey, privateKey)?.version, 2);
   return new Client(connection.socket, connection.incoming, privateKey);
+}
+
+/** Tries to log in, and leaves. @returns whether ServerInfo came */
+export async function isLetIn(
+  place: Place,
+  { privateKey = generatePrivateKey(), info = usualInfo }: Pick<JoinOptions, "privateKey" | "info"> = {},
+): Promise<boolean> {
+  const connection = await upgrade(place);
+  connection.write(clientInfo(place.relay.relayKey, privateKey, info));
+  const frame = await connection.next().catch(() => undefined);
+  connection.socket.destroy();
+  return frame?.type === FrameType.serverInfo;
 }
 
 /** Encodes a ClientInfo frame around any text. */

@@ -1,5 +1,6 @@
 /** The two JSON documents of the handshake, read as Go's decoder reads them and written as Go writes them. */
 import { keyLength, protocolVersion } from "./frame.ts";
+import { bool, buildStructReader, int, string } from "./go-json.ts";
 
 /** What a client says of itself. */
 export interface ClientInfo {
@@ -23,30 +24,13 @@ export interface ServerInfo {
 }
 
 /**
- * Reads ClientInfo with the verdicts of derper: names match in any case, unknown ones are ignored, `null` stands for
- * nothing said (but not as a mesh key), a wrong type is an error.
+ * Reads ClientInfo with the verdicts of derper, which are those of Go's decoder.
  *
  * @returns undefined if the document has to close the connection
  */
 export function parseClientInfo(json: Uint8Array): ClientInfo | undefined {
-  const fields = parseObject(json);
-  if (fields === undefined) return undefined;
-  const meshKey = fields.get("meshkey");
-  if (meshKey !== undefined && !(typeof meshKey === "string" && isMeshKey(meshKey))) return undefined;
-  const version = fields.get("version") ?? 0;
-  const canAckPings = fields.get("canackpings") ?? false;
-  const isProber = fields.get("isprober") ?? false;
-  const appName = fields.get("appname") ?? "";
-  if (!Number.isSafeInteger(version)) return undefined;
-  if (typeof canAckPings !== "boolean" || typeof isProber !== "boolean") return undefined;
-  if (typeof appName !== "string") return undefined;
-  return {
-    ...(meshKey === undefined ? {} : { meshKey }),
-    version: version as number,
-    canAckPings,
-    isProber,
-    appName,
-  };
+  const fields = readClientInfo(json);
+  return fields && { version: 0, canAckPings: false, isProber: false, appName: "", ...fields };
 }
 
 /** Writes ClientInfo in Go's order of fields. */
@@ -64,16 +48,8 @@ export function renderClientInfo(info: ClientInfo): Buffer {
 
 /** Reads ServerInfo; undefined if a client has to drop the connection. */
 export function parseServerInfo(json: Uint8Array): ServerInfo | undefined {
-  const fields = parseObject(json);
-  const version = fields?.get("version") ?? 0;
-  const rate = fields?.get("tokenbucketbytespersecond") ?? 0;
-  const burst = fields?.get("tokenbucketbytesburst") ?? 0;
-  if (fields === undefined || ![version, rate, burst].every(Number.isSafeInteger)) return undefined;
-  return {
-    version: version as number,
-    tokenBucketBytesPerSecond: rate as number,
-    tokenBucketBytesBurst: burst as number,
-  };
+  const fields = readServerInfo(json);
+  return fields && { version: 0, tokenBucketBytesPerSecond: 0, tokenBucketBytesBurst: 0, ...fields };
 }
 
 /** Writes ServerInfo; a rate of 0 is left out. */
@@ -92,15 +68,22 @@ export function isMeshKey(text: string): boolean {
   return text.length === 2 * keyLength && /^[0-9a-fA-F]+$/.test(text);
 }
 
-/** An object's fields under lower-case names; the document `null` is an object without fields. */
-function parseObject(json: Uint8Array): ReadonlyMap<string, unknown> | undefined {
-  let document: unknown;
-  try {
-    document = JSON.parse(Buffer.from(json).toString("utf8"));
-  } catch {
-    return undefined;
-  }
-  if (document === null) return new Map();
-  if (typeof document !== "object" || Array.isArray(document)) return undefined;
-  return new Map(Object.entries(document).map(([name, value]) => [name.toLowerCase(), value]));
+const readClientInfo = buildStructReader<ClientInfo>({
+  meshKey,
+  version: int,
+  canAckPings: bool,
+  isProber: bool,
+  appName: string,
+});
+
+const readServerInfo = buildStructReader<ServerInfo>({
+  version: int,
+  tokenBucketBytesPerSecond: int,
+  tokenBucketBytesBurst: int,
+});
+
+/** Its type in Go decides for itself: no `null`, and nothing shorter or longer. */
+function meshKey(literal: string): string | undefined {
+  const key = string(literal);
+  return typeof key === "string" && isMeshKey(key) ? key : undefined;
 }
