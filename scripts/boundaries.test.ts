@@ -72,6 +72,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/config/schema.ts",
       "relay/core/session.ts",
       "relay/core/token-bucket.ts",
+      "relay/protocol/go-json.ts",
       "relay/crypto/",
       "relay/ip-address.ts",
       "relay/errors.ts",

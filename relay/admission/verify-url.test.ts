@@ -148,7 +148,7 @@ test("a redirect without an address is an answer, and a bad one", async (t) => {
   assert.equal(admits(await check(server.url, true)), false);
 });
 
-test("names match in any case, and what follows the first value is not read", () => {
+test("the last of several answers counts, in whatever case, and what follows the first value is not read", () => {
   for (const text of [
     yes,
     ' \n{"allow":true}',
@@ -156,12 +156,13 @@ test("names match in any case, and what follows the first value is not read", ()
     `${yes}garbage`,
     `${yes}{"Allow":false}`,
     '{"Allow":false,"Allow":true}',
+    '{"Allow":false,"allow":true,"Allow":null}',
   ]) {
     assert.equal(parseAnswer(Buffer.from(text)), true, text);
   }
 });
 
-test("a wrong type, a name spelled in two ways that disagree, or no object is neither yes nor no", () => {
+test("a wrong type, even of an answer that does not count, or no object is neither yes nor no", () => {
   for (const text of [
     "",
     "null",
@@ -174,7 +175,7 @@ test("a wrong type, a name spelled in two ways that disagree, or no object is ne
     '{"Allow":null}',
     '{"Allow":{"Allow":true}}',
     '{"Reason":{"Allow":true}}',
-    '{"Allow":true,"allow":false}',
+    '{"Allow":"false","Allow":true}',
     '{"Allow":true',
     `\uFEFF${yes}`,
     `}${yes}`,

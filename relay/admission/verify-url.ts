@@ -1,5 +1,6 @@
 /** Asks a web service, as derper's `-verify-client-url` does. Headscale offers one at /verify. */
 import { renderNodeKey } from "../crypto/keys.ts";
+import { bool, buildStructReader } from "../protocol/go-json.ts";
 import { describeFailure } from "./failure.ts";
 import {
   type AgentFor,
@@ -19,6 +20,8 @@ const timeLimitMs = 5_000;
 const maxBytes = 4_096;
 /** Go's client gives up at the next one. */
 const maxRedirects = 10;
+
+const readAnswer = buildStructReader<{ readonly allow: boolean }>({ allow: bool }, { firstOnly: true });
 
 type Question = Pick<HttpRequest, "url" | "method" | "headers" | "body">;
 
@@ -74,19 +77,12 @@ export function renderQuestion({ key, source }: Applicant): string {
 }
 
 /**
- * Reads the answer (Tailscale `tailcfg.DERPAdmitClientResponse`) as Go's decoder does: the first JSON value counts
- * whatever follows it, and names match in any case. One name spelled in two ways has to say the same in both.
+ * Reads the answer (Tailscale `tailcfg.DERPAdmitClientResponse`) as derper does.
  *
  * @returns undefined if it says neither
  */
 export function parseAnswer(body: Buffer): boolean | undefined {
-  try {
-    const document = JSON.parse(firstObject(body.toString("utf8"))) as Record<string, unknown>;
-    const values = Object.entries(document).filter(([name]) => name.toLowerCase() === "allow");
-    return [true, false].find((answer) => values.length > 0 && values.every(([, value]) => value === answer));
-  } catch {
-    return undefined;
-  }
+  return readAnswer(body)?.allow;
 }
 
 /** Only a clear no denies. Anything else that is no yes may be a proxy's error page or a service that starts. */
@@ -109,16 +105,4 @@ function redirect({ url, ...rest }: Question, { status, headers }: HttpReply): Q
   const next = URL.parse(location, url.href);
   if (next === null || !/^https?:$/.test(next.protocol)) throw new Error("redirected to no web address");
   return status >= 307 ? { ...rest, url: next } : { url: next, method: "GET", headers: {} };
-}
-
-/** The text up to the brace that closes the first one. */
-function firstObject(text: string): string {
-  let depth = 0;
-  let quoted = false;
-  for (const { 0: token, index } of text.matchAll(/\\.|["{}]/gs)) {
-    if (token === '"') quoted = !quoted;
-    else if (!quoted && token === "{") depth++;
-    else if (!quoted && token === "}" && --depth === 0) return text.slice(0, index + 1);
-  }
-  return text;
 }
