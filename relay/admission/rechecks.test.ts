@@ -140,6 +140,18 @@ test("a session has one check at a time, and all together sixteen", async () => 
   assert.equal(new Set(oracle.asked).size, 32);
 });
 
+test("when answers come too slowly for all, each session still has its turn", async () => {
+  const { oracle, watch, wait } = stage();
+  for (let i = 0; i < 40; i++) watch();
+  oracle.verdict = undefined;
+  for (let i = 0; i < 3; i++) {
+    await wait(400_000);
+    for (const { resolve } of oracle.waiting.splice(0)) resolve(allow);
+    await settle();
+  }
+  assert.deepEqual([oracle.asked.length, new Set(oracle.asked).size], [48, 40]);
+});
+
 test("without an interval nobody is asked about again, as with derper", async () => {
   const { oracle, rechecks, watch, wait } = stage(0);
   const unwatch = watch();

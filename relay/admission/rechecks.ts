@@ -27,6 +27,7 @@ interface Watched {
 export class Rechecks {
   readonly ended: Record<EndReason, number> = { denied: 0, stale: 0 };
   readonly #options: RecheckOptions;
+  /** Those that were asked about longest ago come first. */
   readonly #watched = new Set<Watched>();
   #checks = 0;
 
@@ -64,6 +65,9 @@ export class Rechecks {
 
   async #check(watched: Watched): Promise<void> {
     watched.dueAt = Number.POSITIVE_INFINITY;
+    // To the end of the line: when answers come so slowly that not all can have their turn in time, each has one late.
+    this.#watched.delete(watched);
+    this.#watched.add(watched);
     this.#checks++;
     const verdict = await this.#options.ask(watched.applicant);
     this.#checks--;
