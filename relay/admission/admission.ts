@@ -66,7 +66,7 @@ export class Admission implements Disposable {
    */
   watch(client: Client, verdict: Verdict, end: (reason: EndReason) => void): () => void {
     if (client.mesh || this.#modes.length === 0) return () => {};
-    const allowedAt = (verdict.kind === "allow" ? verdict.asOf : undefined) ?? this.#now();
+    const allowedAt = (verdict.kind === "deny" ? undefined : verdict.asOf) ?? this.#now();
     return this.#rechecks.watch(client, allowedAt, end);
   }
 

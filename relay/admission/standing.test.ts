@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { confirmMs, type EndReason, reviewStanding, type Standing } from "./standing.ts";
-import { allow, deny, unknown, type Verdict } from "./verdict.ts";
+import { admits, allow, combineVerdicts, deny, unknown, type Verdict } from "./verdict.ts";
 
 const day = 86_400_000;
 const open: Verdict = { kind: "unknown", reason: "unreachable", failOpen: true };
@@ -45,7 +45,23 @@ test("not knowing ends a session only when it was allowed longer ago than is tol
 });
 
 test("a mode that lets new clients in while it does not know keeps the old ones too", () => {
-  assert.deepEqual(review([10 * day, open]), { allowedAt: 0, deniedAt: undefined });
+  assert.deepEqual(review([10 * day, open]), { allowedAt: 10 * day, deniedAt: undefined });
+});
+
+test("when it no longer does, after days, nobody is overdue at once", () => {
+  const bad = unknown("the verify URL answers 502");
+  assert.notEqual(review([2 * day, open], [3 * day, bad]), "stale");
+  assert.equal(review([2 * day, open], [3 * day + 1, bad]), "stale");
+});
+
+test("a denial is not made up for by letting in without knowing", () => {
+  assert.equal(review([1, deny("no")], [10_000, open], [30_000, deny("no")]), "denied");
+});
+
+test("a list that gets old while another mode lets everybody in ends sessions all the same", () => {
+  const since = combineVerdicts([{ kind: "allow", asOf: 40 }, open]);
+  assert.deepEqual(review([100, since]), { allowedAt: 40, deniedAt: undefined });
+  assert.equal(review([100, since], [day + 41, unknown("the list is too old")]), "stale");
 });
 
 test("an allowance from an old list makes nobody younger than the list", () => {
@@ -63,7 +79,8 @@ test("whatever happens, a session ends by two denials 20 s apart with nothing al
       let time = 0;
       for (const [wait, verdict] of steps) {
         time += wait;
-        if (verdict.kind === "allow") [allowedAt, denials] = [time, []];
+        if (verdict.kind === "allow") denials = [];
+        if (admits(verdict)) allowedAt = time;
         if (verdict.kind === "deny") denials.push(time);
         const confirmed: boolean = verdict.kind === "deny" && time - (denials[0] ?? time) >= confirmMs;
         const aged: boolean = verdict.kind === "unknown" && verdict !== open && time - allowedAt > staleMs;

@@ -3,7 +3,7 @@ import { admits, type Verdict } from "./verdict.ts";
 
 /** Milliseconds on the relay's clock. */
 export interface Standing {
-  /** When the client was last known to be allowed. */
+  /** When the client was last known to be allowed, or would have been let in without anybody knowing. */
   readonly allowedAt: number;
   /** When it was first denied since; undefined if it was not. */
   readonly deniedAt: number | undefined;
@@ -20,8 +20,9 @@ export const confirmMs = 20_000;
 /**
  * Reviews a session after a check.
  *
- * Not knowing never ends a session before `staleMs` have gone by since it was last allowed, and not at all if a new one
- * would be let in. It does not make up for a denial either: only being allowed does.
+ * Not knowing never ends a session before `staleMs` have gone by since it was last allowed. As long as a new client would
+ * be let in nevertheless, that counts as being allowed, so that the end of such an outage finds nobody overdue. Not
+ * knowing does not make up for a denial, though: only being allowed does.
  *
  * @returns the new standing, or why the session has to end
  */
@@ -31,13 +32,12 @@ export function reviewStanding(
   now: number,
   staleMs: number,
 ): Standing | EndReason {
-  if (verdict.kind === "allow") {
-    const allowedAt = Math.max(standing.allowedAt, verdict.asOf ?? now);
-    return now - allowedAt > staleMs ? "stale" : { allowedAt, deniedAt: undefined };
-  }
   if (verdict.kind === "deny") {
     const deniedAt = standing.deniedAt ?? now;
     return now - deniedAt >= confirmMs ? "denied" : { ...standing, deniedAt };
   }
-  return !admits(verdict) && now - standing.allowedAt > staleMs ? "stale" : standing;
+  const latest = admits(verdict) ? (verdict.asOf ?? now) : standing.allowedAt;
+  const allowedAt = Math.max(standing.allowedAt, latest);
+  const deniedAt = verdict.kind === "allow" ? undefined : standing.deniedAt;
+  return now - allowedAt > staleMs ? "stale" : { allowedAt, deniedAt };
 }

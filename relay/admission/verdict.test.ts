@@ -38,6 +38,7 @@ test("a mode that fails open does not open another one that does not know", () =
 test("an allowance is as old as its oldest part", () => {
   const verdicts: Verdict[] = [{ kind: "allow", asOf: 7 }, { kind: "allow", asOf: 5 }, allow];
   assert.deepEqual(combineVerdicts(verdicts), { kind: "allow", asOf: 5 });
+  assert.deepEqual(combineVerdicts([...verdicts, open]), { ...open, asOf: 5 });
 });
 
 test("nobody asked means allowed", () => {

@@ -7,9 +7,9 @@ export type Verdict =
   | { readonly kind: "deny"; readonly reason: string }
   /**
    * Nobody could say: an error, a time-out, an empty list. `failOpen`: the operator wants clients let in meanwhile
-   * (derper's `-verify-client-url-fail-open`).
+   * (derper's `-verify-client-url-fail-open`); `asOf` is then that of the others, who allow.
    */
-  | { readonly kind: "unknown"; readonly reason: string; readonly failOpen?: true };
+  | { readonly kind: "unknown"; readonly reason: string; readonly failOpen?: true; readonly asOf?: number };
 
 export const allow: Verdict = { kind: "allow" };
 
@@ -26,12 +26,11 @@ export function unknown(reason: string): Verdict {
  * Nobody asked means allowed.
  */
 export function combineVerdicts(verdicts: readonly Verdict[]): Verdict {
-  const unknowns = verdicts.filter(({ kind }) => kind === "unknown");
+  const unknowns = verdicts.filter((verdict) => verdict.kind === "unknown");
   return (
     verdicts.find(({ kind }) => kind === "deny") ??
     unknowns.find((verdict) => !admits(verdict)) ??
-    unknowns[0] ??
-    allowSince(verdicts)
+    asOfOldest(unknowns[0] ?? { kind: "allow" }, verdicts)
   );
 }
 
@@ -40,9 +39,7 @@ export function admits(verdict: Verdict): boolean {
   return verdict.kind === "allow" || (verdict.kind === "unknown" && verdict.failOpen === true);
 }
 
-function allowSince(verdicts: readonly Verdict[]): Verdict {
-  const times = verdicts.flatMap((verdict) =>
-    verdict.kind === "allow" && verdict.asOf !== undefined ? [verdict.asOf] : [],
-  );
-  return times.length === 0 ? allow : { kind: "allow", asOf: Math.min(...times) };
+function asOfOldest(verdict: Exclude<Verdict, { kind: "deny" }>, all: readonly Verdict[]): Verdict {
+  const times = all.flatMap((one) => (one.kind === "allow" && one.asOf !== undefined ? [one.asOf] : []));
+  return times.length === 0 ? verdict : { ...verdict, asOf: Math.min(...times) };
 }
