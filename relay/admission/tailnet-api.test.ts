@@ -161,6 +161,21 @@ test("a fleet's relays try again at different times", async () => {
   assert.equal(made.fetched.length, 2);
 });
 
+test("an API that hangs holds up nobody on the last list for longer than 3 s", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const made = stage();
+  await made.check();
+  const list = Promise.withResolvers<ReadonlySet<string>>();
+  made.list = list.promise;
+  made.clock.time += 100_000;
+  const [known, stranger] = [made.check(), made.check(applicant())];
+  t.mock.timers.tick(3_000);
+  assert.deepEqual(await known, { kind: "allow", asOf: 1_000_000 });
+  list.reject(new Error("no answer within 10 s"));
+  assert.deepEqual(await stranger, unknown("no answer within 10 s"));
+  assert.equal(made.fetched.length, 2);
+});
+
 test("a refresh that takes 10 s has failed", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const api = new TailnetApi({

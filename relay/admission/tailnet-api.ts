@@ -16,6 +16,8 @@ const refreshEveryMs = 10_000;
 const freshMs = 60_000;
 /** Of one refresh: token and list. A login that waits for it ends first; the next one finds the list. */
 const timeLimitMs = 10_000;
+/** Who is on a list that still stands waits no longer than this for a newer one: an API that hangs ends no login. */
+const patienceMs = 3_000;
 const maxPauseMs = 60_000;
 
 export interface TailnetApiOptions {
@@ -54,14 +56,20 @@ export class TailnetApi implements AdmissionMode {
   async check({ key }: Applicant, signal: AbortSignal): Promise<Verdict> {
     const hex = key.toString("hex");
     const { now } = this.#options;
-    if (!this.#list.keys.has(hex) || now() - this.#list.asOf > freshMs) await this.#refresh(signal);
+    const standing = this.#allows(hex, now());
+    if (!standing) await this.#refresh(signal);
+    else if (now() - this.#list.asOf > freshMs) await atMost(patienceMs, this.#refresh(signal));
     return this.#judge(hex, now());
+  }
+
+  #allows(hex: string, now: number): boolean {
+    return this.#list.keys.has(hex) && now - this.#list.asOf <= this.#options.staleMs;
   }
 
   /** Only a list from a refresh that went well, and is the latest, can deny. */
   #judge(hex: string, now: number): Verdict {
     const { keys, asOf } = this.#list;
-    if (keys.has(hex) && now - asOf <= this.#options.staleMs) return { kind: "allow", asOf };
+    if (this.#allows(hex, now)) return { kind: "allow", asOf };
     if (this.#trouble !== undefined) return unknown(this.#trouble);
     return keys.has(hex)
       ? unknown("the device list is too old")
@@ -102,4 +110,12 @@ export class TailnetApi implements AdmissionMode {
     const wished = error instanceof TailscaleApiError ? error.retryAfterMs : 0;
     return Math.max(backOff, wished) * (1 + 0.5 * this.#options.random());
   }
+}
+
+/** Waits for something that never fails, but not for long. */
+async function atMost(ms: number, something: Promise<void>): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, ms);
+  await Promise.race([something, limit.promise]);
+  clearTimeout(timer);
 }
