@@ -170,7 +170,7 @@ test("a list that is emptied, half-written or gone ends no session, refuses new 
   const file = path.join(temporaryFolder(t), "list");
   const write = (...members: Client[]): void =>
     writeFileSync(file, members.map(({ key }) => `${renderNodeKey(key)}\n`).join(""));
-  const { ended, connects, pass } = stage(clock, new AllowList({ file, now: clock.now }));
+  const { ended, connects, pass } = stage(clock, new AllowList({ ...clock, file, staleMs: 86_400_000 }));
   write(alice);
   assert.ok(await connects(alice));
   for (const spoil of [
@@ -181,14 +181,18 @@ test("a list that is emptied, half-written or gone ends no session, refuses new 
   ]) {
     spoil();
     await pass();
-    assert.deepEqual([await connects(bob), ended], [false, []]);
+    assert.deepEqual([await connects(bob), await connects(alice), ended], [false, true, []]);
   }
   write(alice, bob);
   clock.time += 5_000;
   assert.ok(await connects(bob));
   write(bob);
   await pass();
-  assert.deepEqual(ended, ["denied"]);
+  assert.deepEqual(
+    ended,
+    Array.from({ length: 5 }, () => "denied"),
+    "every session of alice's",
+  );
 });
 
 test("an API that is down ends no session, refuses new keys, and recovers by itself", async () => {

@@ -18,6 +18,7 @@ import { bench, type Bench } from "./testing/cast.ts";
 import { applicant, someKey } from "./testing/servers.ts";
 import type { Verdict } from "./verdict.ts";
 
+const day = 86_400_000;
 const alice = applicant();
 const bob = applicant();
 const lineOf = ({ key }: typeof alice): string => `${renderNodeKey(key)}\n`;
@@ -34,7 +35,7 @@ function stage(t: TestContext, text?: string): Stage {
   const file = path.join(temporaryFolder(t), "list");
   if (text !== undefined) writeFileSync(file, text);
   const clock = bench();
-  const list = new AllowList({ file, now: clock.now });
+  const list = new AllowList({ ...clock, file, staleMs: day });
   async function look(): Promise<Verdict["kind"][]> {
     clock.time += 1_000;
     return [(await list.check(alice)).kind, (await list.check(bob)).kind];
@@ -80,18 +81,51 @@ test("a list that is missing, empty or half-written denies nobody, and counts ag
   assert.deepEqual(await look(), ["unknown", "unknown"]);
   writeFileSync(file, lineOf(alice));
   assert.deepEqual(await look(), ["allow", "deny"]);
-  truncateSync(file, 30);
-  assert.deepEqual(await look(), ["unknown", "unknown"]);
-  truncateSync(file);
-  assert.deepEqual(await look(), ["unknown", "unknown"]);
+  for (const spoil of [() => truncateSync(file, 30), () => truncateSync(file), () => rmSync(file)]) {
+    spoil();
+    assert.deepEqual(await look(), ["allow", "unknown"], "the last good list stands for those on it");
+  }
+  writeFileSync(file, lineOf(bob));
+  assert.deepEqual(await look(), ["deny", "allow"]);
   rmSync(file);
-  assert.deepEqual(await look(), ["unknown", "unknown"]);
-  writeFileSync(file, lineOf(alice) + lineOf(bob));
-  assert.deepEqual(await look(), ["allow", "allow"]);
+  assert.deepEqual(await look(), ["unknown", "allow"]);
 });
 
-test("a list that says nobody denies everybody", async (t) => {
-  const { look } = stage(t, "# nobody\n");
+test("the last good list stands for a day from the last time that it was good", async (t) => {
+  const { file, list, clock, look } = stage(t, lineOf(alice));
+  await look();
+  clock.time += 3_600_000;
+  await look();
+  const asOf = clock.time;
+  rmSync(file);
+  list.reload();
+  clock.time = asOf + day;
+  assert.deepEqual(await list.check(alice), { kind: "allow", asOf });
+  clock.time += 1;
+  assert.equal((await list.check(alice)).kind, "unknown");
+});
+
+test("the log tells when the file goes bad, when for another reason, and when it is good again", async (t) => {
+  const { file, clock, look } = stage(t, lineOf(alice));
+  await look();
+  truncateSync(file, 30);
+  await look();
+  await look();
+  truncateSync(file);
+  await look();
+  writeFileSync(file, lineOf(alice));
+  await look();
+  assert.deepEqual(clock.lines, [
+    `the allow-list ${file} is not used: its last line has no end`,
+    `the allow-list ${file} is not used: it is empty and does not say "# nobody"`,
+    `the allow-list ${file} is read again`,
+  ]);
+});
+
+test("a list that says nobody denies everybody, whoever was on it before", async (t) => {
+  const { file, look } = stage(t, lineOf(alice));
+  assert.deepEqual(await look(), ["allow", "deny"]);
+  writeFileSync(file, "# nobody\n");
   assert.deepEqual(await look(), ["deny", "deny"]);
 });
 
@@ -106,7 +140,7 @@ test("a link to a list is followed; a folder, a FIFO, a device and a huge file a
   for (const target of ["list.fifo", "list.huge", "/dev/zero", "."]) {
     rmSync(file);
     symlinkSync(target, file);
-    assert.deepEqual(await look(), ["unknown", "unknown"], target);
+    assert.deepEqual(await look(), ["allow", "unknown"], target);
   }
 });
 

@@ -1,4 +1,9 @@
-/** Looks clients up in a file, which is read again when it has changed. */
+/**
+ * Looks clients up in a file, which is read again when it has changed.
+ *
+ * A list that cannot be read denies nobody, and the last one that could stands for those on it: clients come back all
+ * the time, and a list that is broken for an hour must not cut off one after the other.
+ */
 import { type BigIntStats, constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { describeFailure } from "./failure.ts";
@@ -13,14 +18,25 @@ const maxBytes = 16_777_216n;
 
 export interface AllowListOptions {
   readonly file: string;
+  /** How long the last good list stands for those on it while there is none: as long as a session may go unchecked. */
+  readonly staleMs: number;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
+  readonly log: (line: string) => void;
 }
 
+/** What a look at the file found. */
 interface Look {
   readonly list: KeyList;
   /** The version of the file that the list comes from; undefined if it has to be read again anyway. */
   readonly version: string | undefined;
+}
+
+/** A list that was good. */
+interface Standing {
+  readonly keys: ReadonlySet<string>;
+  /** When it was last looked at. */
+  readonly asOf: number;
 }
 
 export class AllowList implements AdmissionMode {
@@ -28,15 +44,22 @@ export class AllowList implements AdmissionMode {
   readonly #options: AllowListOptions;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #look: Promise<Look> = Promise.resolve({ list: { trouble: "not read yet" }, version: undefined });
+  #last: Standing | undefined;
+  /** What was said of the file last; undefined if all was well. */
+  #trouble: string | undefined;
 
   constructor(options: AllowListOptions) {
     this.#options = options;
   }
 
   async check({ key }: Applicant): Promise<Verdict> {
+    const hex = key.toString("hex");
     const { list } = await this.#current();
-    if ("trouble" in list) return unknown(`${this.#options.file}: ${list.trouble}`);
-    return list.keys.has(key.toString("hex")) ? allow : deny("the key is not on the allow-list");
+    if ("keys" in list) return list.keys.has(hex) ? allow : deny("the key is not on the allow-list");
+    const { file, staleMs, now } = this.#options;
+    const last = this.#last;
+    const stands = last !== undefined && last.keys.has(hex) && now() - last.asOf <= staleMs;
+    return stands ? { kind: "allow", asOf: last.asOf } : unknown(`${file}: ${list.trouble}`);
   }
 
   reload(): void {
@@ -48,9 +71,25 @@ export class AllowList implements AdmissionMode {
     const now = this.#options.now();
     if (now - this.#lookedAt >= lookEveryMs) {
       this.#lookedAt = now;
-      this.#look = this.#look.then((before) => look(this.#options.file, before));
+      this.#look = this.#look.then(async (before) => this.#note(await look(this.#options.file, before), now));
     }
     return this.#look;
+  }
+
+  /** Keeps what was good, and says when the file goes bad, for another reason too, and when it is good again. */
+  #note(found: Look, now: number): Look {
+    const { file, log } = this.#options;
+    const trouble = "trouble" in found.list ? found.list.trouble : undefined;
+    if ("keys" in found.list) this.#last = { keys: found.list.keys, asOf: now };
+    if (trouble !== this.#trouble) {
+      log(
+        trouble === undefined
+          ? `the allow-list ${file} is read again`
+          : `the allow-list ${file} is not used: ${trouble}`,
+      );
+    }
+    this.#trouble = trouble;
+    return found;
   }
 }
 
@@ -61,16 +100,16 @@ async function look(file: string, before: Look): Promise<Look> {
     const stat = await handle.stat({ bigint: true });
     const version = versionOf(stat);
     if (version === before.version) return before;
-    if (!stat.isFile()) return trouble("it is no file");
-    if (stat.size > maxBytes) return trouble("it is larger than 16 MiB");
+    if (!stat.isFile()) return bad("it is no file");
+    if (stat.size > maxBytes) return bad("it is larger than 16 MiB");
     // What is written from here on is a version of its own, which the next look finds.
     return { list: parseKeyList(await handle.readFile("utf8")), version };
   } catch (error) {
-    return trouble(describeFailure(error));
+    return bad(describeFailure(error));
   }
 }
 
-function trouble(reason: string): Look {
+function bad(reason: string): Look {
   return { list: { trouble: reason }, version: undefined };
 }
 

@@ -28,7 +28,9 @@ export function createModes(
   const modes: AdmissionMode[] = [];
   const ca = readTrustedRoots(env);
   const http = { env, ...(ca === undefined ? {} : { ca }) };
-  if (config.admissionList !== "") modes.push(new AllowList({ file: resolve(config.admissionList), now }));
+  if (config.admissionList !== "") {
+    modes.push(new AllowList({ file: resolve(config.admissionList), staleMs, now, log }));
+  }
   if (config.verifyClients) {
     modes.push(new LocalTailscaled(config.socket || defaultTailscaledSocket(process.platform)));
   }
