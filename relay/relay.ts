@@ -164,7 +164,7 @@ function createAdmission(
 ): { readonly admission: Admission; readonly gate: Gate | undefined } {
   const staleMs = milliseconds(config.admissionStale);
   const recheckMs = milliseconds(config.admissionRecheck);
-  const modes = createModes(config, { resolve, env, staleMs, now, log });
+  const modes = createModes(config, { resolve, env, recheckMs, staleMs, now, log });
   const admission = new Admission({ modes, recheckMs, staleMs, now, random: Math.random, log });
   return { admission, gate: modes.length === 0 ? undefined : createGate(admission, now) };
 }

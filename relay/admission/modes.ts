@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { RelayConfig } from "../config/schema.ts";
+import { KitError, type Problem } from "../errors.ts";
 import { AllowList } from "./allow-list.ts";
 import { defaultTailscaledSocket, LocalTailscaled } from "./local-tailscaled.ts";
 import type { AdmissionMode } from "./mode.ts";
@@ -14,17 +15,29 @@ export interface ModeContext {
   /** Makes a path of the configuration absolute. */
   readonly resolve: (path: string) => string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Time from one check of a session to the next; milliseconds. */
+  readonly recheckMs: number;
   /** How long nobody may know whether a client may stay; milliseconds. */
   readonly staleMs: number;
   readonly now: () => number;
   readonly log: (line: string) => void;
 }
 
-/** Makes the modes in the order in which they are asked: cheap ones first. None of them asks anybody yet. */
-export function createModes(
-  config: RelayConfig,
-  { resolve, env, staleMs, now, log }: ModeContext,
-): AdmissionMode[] {
+const secretVariable = "DERPKIT_ADMISSION_API_SECRET";
+/** A device list may be a minute old before it is fetched again, and an answer half a minute. */
+const leastStaleMs = 120_000;
+
+/**
+ * Makes the modes in the order in which they are asked: cheap ones first. None of them asks anybody yet.
+ *
+ * @throws KitError `config-invalid` or `file-unreadable`
+ */
+export function createModes(config: RelayConfig, context: ModeContext): AdmissionMode[] {
+  const problems = findProblems(config, context);
+  if (problems.length > 0) {
+    throw new KitError("config-invalid", { message: "The relay's configuration has mistakes.", problems });
+  }
+  const { resolve, env, staleMs, now, log } = context;
   const modes: AdmissionMode[] = [];
   const ca = readTrustedRoots(env);
   const http = { env, ...(ca === undefined ? {} : { ca }) };
@@ -52,18 +65,47 @@ export function createModes(
   return modes;
 }
 
+/** What no schema sees: options that do not go together. */
+function findProblems(config: RelayConfig, { env, recheckMs, staleMs }: ModeContext): Problem[] {
+  const { admissionApiClientId, admissionApiSecretFile } = config;
+  const problems: Problem[] = [];
+  if (admissionApiClientId !== "" && admissionApiSecretFile === "" && !env[secretVariable]) {
+    problems.push({
+      path: "admissionApiClientId (-admission-api-client-id)",
+      message: `needs its secret: give admissionApiSecretFile (-admission-api-secret-file), or ${secretVariable} in the environment`,
+    });
+  }
+  if (admissionApiClientId === "" && admissionApiSecretFile !== "") {
+    problems.push({
+      path: "admissionApiSecretFile (-admission-api-secret-file)",
+      message: "admits nobody by itself: give admissionApiClientId (-admission-api-client-id)",
+    });
+  }
+  // Otherwise the first check in an outage that has only just begun would end the session.
+  if (staleMs < Math.max(leastStaleMs, 2 * recheckMs)) {
+    problems.push({
+      path: "admissionStale (-admission-stale)",
+      message: "has to be at least 2m, and twice admissionRecheck (-admission-recheck)",
+    });
+  }
+  return problems;
+}
+
 async function readApiSecret(
   { admissionApiSecretFile }: RelayConfig,
   resolve: ModeContext["resolve"],
   env: ModeContext["env"],
 ): Promise<string> {
-  const given = env["DERPKIT_ADMISSION_API_SECRET"];
-  if (given !== undefined && given !== "") return given;
-  return readSecretFile(resolve(admissionApiSecretFile));
+  return env[secretVariable] || readSecretFile(resolve(admissionApiSecretFile));
 }
 
 /** Go's programs read it, and so do we: private authorities depend on it. Undefined: Node's own list. */
 function readTrustedRoots(env: ModeContext["env"]): readonly string[] | undefined {
   const file = env["SSL_CERT_FILE"];
-  return file === undefined || file === "" ? undefined : [readFileSync(file, "utf8")];
+  if (file === undefined || file === "") return undefined;
+  try {
+    return [readFileSync(file, "utf8")];
+  } catch (cause) {
+    throw new KitError("file-unreadable", { where: `SSL_CERT_FILE: ${file}`, cause });
+  }
 }
