@@ -7,6 +7,7 @@ import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { Admission, type Client } from "./admission.ts";
 import { AllowList } from "./allow-list.ts";
 import { LocalTailscaled } from "./local-tailscaled.ts";
+import { createModeCounters } from "./cached-mode.ts";
 import type { AdmissionMode, Applicant } from "./mode.ts";
 import type { EndReason } from "./standing.ts";
 import { TailnetApi } from "./tailnet-api.ts";
@@ -16,7 +17,7 @@ import { admits, allow, deny, unknown, type Verdict } from "./verdict.ts";
 import { VerifyUrl } from "./verify-url.ts";
 
 const recheckMs = 300_000;
-const open: Verdict = { kind: "unknown", reason: "unreachable", failOpen: true };
+const open: Verdict = { ...unknown("unreachable"), failOpen: true };
 
 function build(clock: Bench, ...modes: AdmissionMode[]): Admission {
   return new Admission({ ...clock, modes, recheckMs, staleMs: 86_400_000 });
@@ -80,10 +81,38 @@ test("every mode has to allow, and a denial spares those after it", async () => 
   list.verdict = deny("not on it");
   assert.deepEqual(await admission.admit(client(), forever), deny("not on it"));
   assert.equal(url.asked.length, 4);
+  const { failures } = createModeCounters();
   assert.deepEqual(admission.counters.modes, {
-    list: { allow: 4, deny: 1, unknown: 0, cached: 0 },
-    url: { allow: 1, deny: 1, unknown: 2, cached: 0 },
+    list: { ...createModeCounters(), queries: 5, allow: 4, deny: 1 },
+    url: {
+      ...createModeCounters(),
+      queries: 4,
+      allow: 1,
+      deny: 1,
+      unknown: 2,
+      failures: { ...failures, error: 2 },
+    },
   });
+});
+
+test("how old a list is, how long, and how often it could be read is told of those modes that have one", async () => {
+  const clock = bench();
+  const alice = client();
+  let keys: ReadonlySet<string> | undefined;
+  const fetchKeys = async (): Promise<ReadonlySet<string>> =>
+    keys ?? Promise.reject(new Error("unreachable"));
+  const api = new TailnetApi({ ...clock, fetchKeys, staleMs: 86_400_000 });
+  const admission = build(clock, api, new Oracle(allow));
+  const list = () => admission.counters.modes["tailnet-api"]?.list;
+  assert.deepEqual(list(), { keys: 0, ageMs: undefined, reads: 0, failedReads: 0 });
+  await admission.admit(alice, forever);
+  assert.deepEqual(list(), { keys: 0, ageMs: undefined, reads: 1, failedReads: 1 });
+  keys = new Set([alice.key.toString("hex"), "00"]);
+  clock.time += 60_000;
+  await admission.admit(alice, forever);
+  clock.time += 25_000;
+  assert.deepEqual(list(), { keys: 2, ageMs: 25_000, reads: 2, failedReads: 1 });
+  assert.equal("list" in (admission.counters.modes["oracle"] ?? {}), false);
 });
 
 test("a mode that does not know hides no denial of the next one", async () => {

@@ -1,7 +1,7 @@
 /** Who may connect: what the sessions ask. No mode at all lets everybody in, as derper does without its flags. */
 import { normaliseIp } from "../ip-address.ts";
 import { CachedMode, type ModeCounters } from "./cached-mode.ts";
-import type { AdmissionMode, Applicant } from "./mode.ts";
+import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { Rechecks } from "./rechecks.ts";
 import type { EndReason } from "./standing.ts";
 import { allow, combineVerdicts, unknown, type Verdict } from "./verdict.ts";
@@ -27,11 +27,17 @@ export interface AdmissionOptions {
 }
 
 export interface AdmissionCounters {
-  readonly modes: Readonly<Record<string, Readonly<ModeCounters>>>;
+  readonly modes: Readonly<Record<string, Readonly<ModeCounters> & { readonly list?: ListCounters }>>;
   /** Sessions that were ended. */
   readonly ended: Readonly<Record<EndReason, number>>;
   /** Sessions that are asked about again and again: a gauge. */
   readonly watched: number;
+}
+
+/** Of a mode that looks clients up in a list. */
+export interface ListCounters extends Omit<ListState, "asOf"> {
+  /** Time since the last good list was last known to be right; undefined if there was none yet. */
+  readonly ageMs: number | undefined;
 }
 
 export class Admission implements Disposable {
@@ -46,6 +52,11 @@ export class Admission implements Disposable {
     this.#rechecks = new Rechecks({ ...options, ask: (applicant) => this.#ask(applicant) });
   }
 
+  /** Nobody is asked: everybody may come in. */
+  get isOpen(): boolean {
+    return this.#modes.length === 0;
+  }
+
   /**
    * Asks whether a client may come in; `admits` reads the answer.
    *
@@ -53,7 +64,7 @@ export class Admission implements Disposable {
    * @returns never a rejection
    */
   async admit(client: Client, signal: AbortSignal): Promise<Verdict> {
-    if (client.mesh || this.#modes.length === 0) return allow;
+    if (client.mesh || this.isOpen) return allow;
     return unlessAborted(this.#ask(client), signal);
   }
 
@@ -65,7 +76,7 @@ export class Admission implements Disposable {
    * @returns to be called when the session has ended; may be called again
    */
   watch(client: Client, verdict: Verdict, end: (reason: EndReason) => void): () => void {
-    if (client.mesh || this.#modes.length === 0) return () => {};
+    if (client.mesh || this.isOpen) return () => {};
     const allowedAt = (verdict.kind === "deny" ? undefined : verdict.asOf) ?? this.#now();
     return this.#rechecks.watch(client, allowedAt, end);
   }
@@ -82,10 +93,16 @@ export class Admission implements Disposable {
 
   get counters(): AdmissionCounters {
     return {
-      modes: Object.fromEntries(this.#modes.map(({ name, counters }) => [name, counters])),
+      modes: Object.fromEntries(this.#modes.map((mode) => [mode.name, this.#countersOf(mode)])),
       ended: this.#rechecks.ended,
       watched: this.#rechecks.size,
     };
+  }
+
+  #countersOf({ counters, list }: CachedMode): AdmissionCounters["modes"][string] {
+    if (list === undefined) return counters;
+    const { asOf, ...others } = list;
+    return { ...counters, list: { ...others, ageMs: asOf === undefined ? undefined : this.#now() - asOf } };
   }
 
   /** Ends the queries that are under way. */

@@ -16,7 +16,7 @@ import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { AllowList } from "./allow-list.ts";
 import { bench, type Bench } from "./testing/cast.ts";
 import { applicant, someKey } from "./testing/servers.ts";
-import type { Verdict } from "./verdict.ts";
+import { unknown, type Verdict } from "./verdict.ts";
 
 const day = 86_400_000;
 const alice = applicant();
@@ -105,6 +105,18 @@ test("the last good list stands for a day from the last time that it was good", 
   assert.equal((await list.check(alice)).kind, "unknown");
 });
 
+test("how many keys the last good list has, as of when, and how often it could be read is told", async (t) => {
+  const { file, list, clock, look } = stage(t, lineOf(alice) + lineOf(bob));
+  assert.deepEqual(list.list, { keys: 0, asOf: undefined, reads: 0, failedReads: 0 });
+  await look();
+  await look();
+  const asOf = clock.time;
+  assert.deepEqual(list.list, { keys: 2, asOf, reads: 2, failedReads: 0 });
+  rmSync(file);
+  await look();
+  assert.deepEqual(list.list, { keys: 2, asOf, reads: 3, failedReads: 1 });
+});
+
 test("the log tells when the file goes bad, when for another reason, and when it is good again", async (t) => {
   const { file, clock, look } = stage(t, lineOf(alice));
   await look();
@@ -148,5 +160,5 @@ test("the reason names the file and not what is in it", async (t) => {
   const secret = renderNodeKey(someKey()).slice(0, -1);
   const { file, list, clock } = stage(t, `${secret}\n`);
   clock.time += 1_000;
-  assert.deepEqual(await list.check(alice), { kind: "unknown", reason: `${file}: line 1 is no key` });
+  assert.deepEqual(await list.check(alice), unknown(`${file}: line 1 is no key`, "list"));
 });

@@ -8,7 +8,7 @@ import { type BigIntStats, constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { describeFailure } from "./failure.ts";
 import { type KeyList, parseKeyList } from "./key-list.ts";
-import type { AdmissionMode, Applicant } from "./mode.ts";
+import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { allow, deny, unknown, type Verdict } from "./verdict.ts";
 
 /** At most so often the file is looked at, and only when somebody asks. */
@@ -47,6 +47,8 @@ export class AllowList implements AdmissionMode {
   #last: Standing | undefined;
   /** What was said of the file last; undefined if all was well. */
   #trouble: string | undefined;
+  #reads = 0;
+  #failedReads = 0;
 
   constructor(options: AllowListOptions) {
     this.#options = options;
@@ -59,7 +61,12 @@ export class AllowList implements AdmissionMode {
     const { file, staleMs, now } = this.#options;
     const last = this.#last;
     const stands = last !== undefined && last.keys.has(hex) && now() - last.asOf <= staleMs;
-    return stands ? { kind: "allow", asOf: last.asOf } : unknown(`${file}: ${list.trouble}`);
+    return stands ? { kind: "allow", asOf: last.asOf } : unknown(`${file}: ${list.trouble}`, "list");
+  }
+
+  get list(): ListState {
+    const { keys, asOf } = this.#last ?? { keys: new Set(), asOf: undefined };
+    return { keys: keys.size, asOf, reads: this.#reads, failedReads: this.#failedReads };
   }
 
   reload(): void {
@@ -80,7 +87,9 @@ export class AllowList implements AdmissionMode {
   #note(found: Look, now: number): Look {
     const { file, log } = this.#options;
     const trouble = "trouble" in found.list ? found.list.trouble : undefined;
+    this.#reads++;
     if ("keys" in found.list) this.#last = { keys: found.list.keys, asOf: now };
+    else this.#failedReads++;
     if (trouble !== this.#trouble) {
       log(
         trouble === undefined

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CachedMode, maxQueries } from "./cached-mode.ts";
+import { CachedMode, createModeCounters, maxQueries } from "./cached-mode.ts";
+import { TimeLimit } from "./failure.ts";
 import { bench, Oracle } from "./testing/cast.ts";
 import { applicant, forever, someKey } from "./testing/servers.ts";
 import { allow, deny, unknown } from "./verdict.ts";
@@ -19,7 +20,7 @@ test("the same client is asked about again when the answer is too old, another o
   await mode.ask(applicant(), forever);
   await mode.ask({ ...alice, source: "192.0.2.2" }, forever);
   assert.equal(oracle.asked.length, 4);
-  assert.deepEqual(mode.counters, { allow: 4, deny: 0, unknown: 0, cached: 1 });
+  assert.deepEqual(mode.counters, { ...createModeCounters(), queries: 4, allow: 4, cached: 1 });
 });
 
 test("an allowance from memory is as old as the question", async () => {
@@ -58,7 +59,12 @@ test("queries under way are bounded: those too many do not know, and a known cli
   const alice = applicant();
   const first = mode.ask(alice, forever);
   for (let i = 1; i < maxQueries; i++) void mode.ask(applicant(), forever);
-  assert.deepEqual(await mode.ask(applicant(), forever), unknown("too many clients are asked about at once"));
+  const refused = await mode.ask(applicant(), forever);
+  assert.deepEqual(refused, unknown("too many clients are asked about at once", "overload"));
+  assert.deepEqual(
+    [mode.counters.queries, mode.counters.unknown, mode.counters.failures.overload],
+    [maxQueries, 1, 1],
+  );
   const again = mode.ask(alice, forever);
   oracle.waiting[0]?.resolve(allow);
   assert.deepEqual([(await first).kind, (await again).kind], ["allow", "allow"]);
@@ -76,11 +82,33 @@ test("what goes wrong counts as not knowing, is not remembered, and is logged on
   assert.deepEqual(await mode.ask(alice, forever), unknown("connection refused"));
   oracle.verdict = allow;
   assert.equal((await mode.ask(alice, forever)).kind, "allow");
-  assert.deepEqual(mode.counters, { allow: 1, deny: 0, unknown: 2, cached: 0 });
+  const { failures, ...others } = mode.counters;
+  assert.deepEqual(others, { queries: 3, allow: 1, deny: 0, unknown: 2, cached: 0 });
+  assert.deepEqual(failures, { ...createModeCounters().failures, error: 2 });
   assert.deepEqual(clock.lines, [
     "admission by oracle does not know who may connect: connection refused",
     "admission by oracle knows again who may connect",
   ]);
+});
+
+test("why nobody could say is counted by kind, whether it was said or thrown", async () => {
+  const oracle = new Oracle();
+  const mode = new CachedMode(oracle, bench());
+  const happens = [
+    unknown("the list is empty", "list"),
+    unknown("429", "throttled"),
+    { ...unknown("no answer", "timeout"), failOpen: true } as const,
+    new TimeLimit(5_000),
+    new Error("refused"),
+    deny("no"),
+  ];
+  for (const verdict of happens) {
+    oracle.verdict = verdict;
+    await mode.ask(applicant(), forever);
+  }
+  const seen = Object.entries(mode.counters.failures).filter(([, count]) => count > 0);
+  assert.deepEqual(Object.fromEntries(seen), { error: 1, timeout: 2, throttled: 1, list: 1 });
+  assert.equal(mode.counters.unknown, 5);
 });
 
 test("a mode that fails every other time does not fill the log, and its last line is true in the end", async () => {

@@ -1,8 +1,8 @@
 /** A mode with what every mode needs around it: a cache, one query per client at a time, counters, a log line. */
 import { TokenBucket } from "../core/token-bucket.ts";
 import { AnswerCache } from "./answer-cache.ts";
-import { describeFailure } from "./failure.ts";
-import type { AdmissionMode, Applicant } from "./mode.ts";
+import { classifyFailure, describeFailure, type FailureKind, failureKinds } from "./failure.ts";
+import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { unknown, type Verdict } from "./verdict.ts";
 
 /** Answers kept per mode: enough for every client of a large relay, at some 200 bytes each. */
@@ -10,15 +10,19 @@ const maxAnswers = 20_000;
 /** Queries under way per mode. A client that left does not end its query, so the number of connections is no bound. */
 export const maxQueries = 4_096;
 
-const tooMany = unknown("too many clients are asked about at once");
+const tooMany = unknown("too many clients are asked about at once", "overload");
 
 export interface ModeCounters {
-  /** Answers of the mode itself, by what they were. */
+  /** Questions that were put to the mode itself. */
+  queries: number;
+  /** Answers, but for those from memory, by what they were. */
   allow: number;
   deny: number;
   unknown: number;
   /** Answers given again from memory. */
   cached: number;
+  /** Why nobody could say: those that are unknown, by kind. */
+  readonly failures: Record<FailureKind, number>;
 }
 
 export interface CachedModeOptions {
@@ -28,7 +32,7 @@ export interface CachedModeOptions {
 }
 
 export class CachedMode {
-  readonly counters: ModeCounters = { allow: 0, deny: 0, unknown: 0, cached: 0 };
+  readonly counters: ModeCounters = createModeCounters();
   readonly #mode: AdmissionMode;
   readonly #options: CachedModeOptions;
   #answers = new AnswerCache(maxAnswers);
@@ -45,6 +49,10 @@ export class CachedMode {
 
   get name(): string {
     return this.#mode.name;
+  }
+
+  get list(): ListState | undefined {
+    return this.#mode.list;
   }
 
   /** Asks, unless the answer is known or on its way. Never rejects. */
@@ -80,11 +88,12 @@ export class CachedMode {
 
   async #check(applicant: Applicant, signal: AbortSignal): Promise<Verdict> {
     const askedAt = this.#options.now();
+    this.counters.queries++;
     let verdict: Verdict;
     try {
       verdict = await this.#mode.check(applicant, signal);
     } catch (error) {
-      verdict = unknown(describeFailure(error));
+      verdict = unknown(describeFailure(error), classifyFailure(error));
     }
     return this.#answer(
       verdict.kind === "allow" ? { kind: "allow", asOf: verdict.asOf ?? askedAt } : verdict,
@@ -94,6 +103,7 @@ export class CachedMode {
 
   #answer(verdict: Verdict, signal: AbortSignal): Verdict {
     this.counters[verdict.kind]++;
+    if (verdict.kind === "unknown") this.counters.failures[verdict.failure]++;
     if (!signal.aborted) this.#report(verdict);
     return verdict;
   }
@@ -109,4 +119,10 @@ export class CachedMode {
         : `admission by ${this.name} knows again who may connect`,
     );
   }
+}
+
+/** Every kind is there from the start: what is first seen at 1 has no rate. */
+export function createModeCounters(): ModeCounters {
+  const failures = Object.fromEntries(failureKinds.map((kind) => [kind, 0])) as ModeCounters["failures"];
+  return { queries: 0, allow: 0, deny: 0, unknown: 0, cached: 0, failures };
 }

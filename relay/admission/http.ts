@@ -3,6 +3,7 @@ import { once } from "node:events";
 import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import https from "node:https";
 import { KitError } from "../errors.ts";
+import { TimeLimit } from "./failure.ts";
 
 /** Connections at once to one host: logins come in storms, the rest wait in line. */
 const maxSockets = 64;
@@ -85,19 +86,25 @@ export function buildAgents({ env, ca }: HttpOptions): AgentFor {
   };
 }
 
-/** Runs something with a time limit, whose signal is aborted at the limit or when `signal` is. */
+/**
+ * Runs something with a time limit, whose signal is aborted at the limit or when `signal` is.
+ *
+ * @throws TimeLimit at the limit, the signal's reason when that is aborted, or what `run` throws before
+ */
 export async function withDeadline<T>(
   ms: number,
   signal: AbortSignal,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${ms / 1_000} s`)), ms);
+  const timer = setTimeout(() => limit.abort(new TimeLimit(ms)), ms);
   const stop = (): void => limit.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop);
   try {
     return await run(limit.signal);
+  } catch (error) {
+    throw limit.signal.aborted ? limit.signal.reason : error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);

@@ -4,6 +4,7 @@ import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { clientPublic } from "../testing/vectors.ts";
+import { TimeLimit } from "./failure.ts";
 import { defaultTailscaledSocket, LocalTailscaled } from "./local-tailscaled.ts";
 import {
   type Answer,
@@ -52,7 +53,7 @@ test(
     assert.equal(headers.host, "local-tailscaled.sock");
     assert.match(String(headers["tailscale-cap"]), /^\d+$/);
     assert.deepEqual(await (await stage(t, stranger)).check(), deny("tailscaled does not know the key"));
-    assert.deepEqual(await (await stage(t, reply(500))).check(), unknown("tailscaled answers 500"));
+    assert.deepEqual(await (await stage(t, reply(500))).check(), unknown("tailscaled answers 500", "answer"));
     const missing = new LocalTailscaled(path.join(temporaryFolder(t), "none.sock"));
     await assert.rejects(missing.check(applicant(), forever), /ENOENT/);
   },
@@ -61,7 +62,7 @@ test(
 test("a tailscaled that is not running denies nobody, though it says 404 to all", async (t) => {
   for (const state of ["NoState", "Starting", "Stopped", "NeedsLogin"]) {
     const { check } = await stage(t, stranger, running(state));
-    assert.deepEqual(await check(), unknown(`tailscaled is not running: ${state}`));
+    assert.deepEqual(await check(), unknown(`tailscaled is not running: ${state}`, "not_running"));
   }
   for (const status of [reply(403), reply(200, "null"), reply(200, "{"), reply(200, '{"BackendState":1}')]) {
     assert.equal((await (await stage(t, stranger, status)).check()).kind, "unknown");
@@ -72,17 +73,17 @@ test("a tailscaled that is not running denies nobody, though it says 404 to all"
 
 test("what tailscaled says of its state reaches the log only if it is one word", async (t) => {
   const { check } = await stage(t, stranger, running("Stopped\nforged line"));
-  assert.deepEqual(await check(), unknown("tailscaled is not running: its status is 200"));
+  assert.deepEqual(await check(), unknown("tailscaled does not tell its state: its status is 200", "answer"));
 });
 
 test("a tailscaled that cannot look up keys is called too old", async (t) => {
   const { check } = await stage(t, reply(400, "invalid 'addr' parameter: bad address\n"));
-  assert.deepEqual(await check(), unknown("tailscaled is too old to look up a key"));
+  assert.deepEqual(await check(), unknown("tailscaled is too old to look up a key", "answer"));
 });
 
 test("neither a redirect nor an answer that is no HTTP counts as one", async (t) => {
   const { check } = await stage(t, redirectTo("http://local-tailscaled.sock/localapi/v0/whois?"));
-  assert.deepEqual(await check(), unknown("tailscaled answers 307"));
+  assert.deepEqual(await check(), unknown("tailscaled answers 307", "answer"));
   for (const answer of [hangUp, garbage]) {
     await assert.rejects((await stage(t, answer)).check());
   }
@@ -95,7 +96,7 @@ test("a tailscaled that says nothing is waited for 5 s in all", async (t) => {
     [stranger, silence, 2],
   ] as const) {
     const { server, check } = await stage(t, whois, status);
-    const checked = assert.rejects(check(), { name: "AbortError", cause: new Error("no answer within 5 s") });
+    const checked = assert.rejects(check(), new TimeLimit(5_000));
     for (let question = 0; question < questions; question++) await once(server.server, "answered");
     t.mock.timers.tick(5_000);
     await checked;

@@ -41,6 +41,7 @@ export class LocalTailscaled implements AdmissionMode {
       const tooOld = String(reply.body).includes("invalid 'addr' parameter");
       return unknown(
         tooOld ? "tailscaled is too old to look up a key" : `tailscaled answers ${reply.status}`,
+        "answer",
       );
     });
   }
@@ -50,7 +51,9 @@ export class LocalTailscaled implements AdmissionMode {
     const { status, body } = await this.#get("status?peers=false", signal);
     const state = status === 200 ? parseBackendState(body) : undefined;
     if (state === "Running") return deny("tailscaled does not know the key");
-    return unknown(`tailscaled is not running: ${state ?? `its status is ${status}`}`);
+    return state === undefined
+      ? unknown(`tailscaled does not tell its state: its status is ${status}`, "answer")
+      : unknown(`tailscaled is not running: ${state}`, "not_running");
   }
 
   async #get(path: string, signal: AbortSignal): Promise<HttpReply> {

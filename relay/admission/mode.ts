@@ -9,6 +9,17 @@ export interface Applicant {
   readonly source: string;
 }
 
+/** Of a mode that looks clients up in a list. */
+export interface ListState {
+  /** How many keys were on the last good list. */
+  readonly keys: number;
+  /** When that was last known to be right; undefined if there was none yet. Milliseconds on the relay's clock. */
+  readonly asOf: number | undefined;
+  /** Attempts to read the list, and those of them that failed. */
+  readonly reads: number;
+  readonly failedReads: number;
+}
+
 export interface AdmissionMode {
   /** For logs and as a label of metrics. */
   readonly name: string;
@@ -20,6 +31,8 @@ export interface AdmissionMode {
    * @throws anything: what goes wrong counts as not knowing, and the error's message, which holds no secret, as the reason
    */
   check(applicant: Applicant, signal: AbortSignal): Promise<Verdict>;
+
+  readonly list?: ListState;
 
   /** Looks again, at the next check, at what was read before (SIGHUP). */
   reload?(): void;

@@ -5,7 +5,7 @@ import { confirmMs, type EndReason, reviewStanding, type Standing } from "./stan
 import { admits, allow, combineVerdicts, deny, unknown, type Verdict } from "./verdict.ts";
 
 const day = 86_400_000;
-const open: Verdict = { kind: "unknown", reason: "unreachable", failOpen: true };
+const open: Verdict = { ...unknown("unreachable"), failOpen: true };
 
 /** Reviews a session that was allowed at 0, at each of the times. */
 function review(...checks: readonly (readonly [number, Verdict])[]): Standing | EndReason {

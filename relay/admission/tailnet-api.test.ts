@@ -122,11 +122,11 @@ test("pauses between failing refreshes grow to a minute, or to what the API asks
   }
   const starts = made.fetched.map((time) => (time - 1_000_000) / 1_000);
   assert.deepEqual(starts, [0, 10, 30, 70, 130, 190]);
-  made.list = new TailscaleApiError("too many requests", 300_000);
+  made.list = new TailscaleApiError("too many requests", "throttled", 300_000);
   await made.check();
   made.list = new Set([hex(alice)]);
   made.clock.time += 299_999;
-  assert.deepEqual(await made.check(), unknown("too many requests"));
+  assert.deepEqual(await made.check(), unknown("too many requests", "throttled"));
   made.clock.time += 1;
   assert.equal((await made.check()).kind, "allow");
   assert.deepEqual(made.clock.lines.slice(-3), [
@@ -186,7 +186,7 @@ test("a refresh that takes 10 s has failed", async (t) => {
   });
   const verdict = api.check(alice, forever);
   t.mock.timers.tick(10_000);
-  assert.deepEqual(await verdict, unknown("no answer within 10 s"));
+  assert.deepEqual(await verdict, unknown("no answer within 10 s", "timeout"));
 });
 
 test("whoever asks whatever and whenever, refreshes are 10 s apart, and only the latest list denies", async () => {

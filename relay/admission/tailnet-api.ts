@@ -4,11 +4,11 @@
  * A node that is shared in from another tailnet is in no such list, and a node key that was just rotated is in it from
  * the next refresh on.
  */
-import { describeFailure } from "./failure.ts";
+import { classifyFailure, describeFailure } from "./failure.ts";
 import { withDeadline } from "./http.ts";
-import type { AdmissionMode, Applicant } from "./mode.ts";
+import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { TailscaleApiError } from "./tailscale-client.ts";
-import { deny, unknown, type Verdict } from "./verdict.ts";
+import { deny, type Unknown, unknown, type Verdict } from "./verdict.ts";
 
 /** Refreshes begin at least so far apart, whoever asks: strangers with ever new keys cause no more. */
 const refreshEveryMs = 10_000;
@@ -44,10 +44,12 @@ export class TailnetApi implements AdmissionMode {
   #list: DeviceList = { keys: new Set(), asOf: Number.NEGATIVE_INFINITY };
   #refreshing: Promise<void> | undefined;
   #refreshFrom = Number.NEGATIVE_INFINITY;
-  /** Why the last refresh failed; undefined if it did not. */
-  #trouble: string | undefined;
+  /** What the last refresh came to, if it failed. */
+  #trouble: Unknown | undefined;
   /** Refreshes that failed in a row. */
   #failures = 0;
+  #reads = 0;
+  #failedReads = 0;
 
   constructor(options: TailnetApiOptions) {
     this.#options = options;
@@ -62,6 +64,16 @@ export class TailnetApi implements AdmissionMode {
     return this.#judge(hex, now());
   }
 
+  get list(): ListState {
+    const { keys, asOf } = this.#list;
+    return {
+      keys: keys.size,
+      asOf: Number.isFinite(asOf) ? asOf : undefined,
+      reads: this.#reads,
+      failedReads: this.#failedReads,
+    };
+  }
+
   #allows(hex: string, now: number): boolean {
     return this.#list.keys.has(hex) && now - this.#list.asOf <= this.#options.staleMs;
   }
@@ -70,9 +82,9 @@ export class TailnetApi implements AdmissionMode {
   #judge(hex: string, now: number): Verdict {
     const { keys, asOf } = this.#list;
     if (this.#allows(hex, now)) return { kind: "allow", asOf };
-    if (this.#trouble !== undefined) return unknown(this.#trouble);
+    if (this.#trouble !== undefined) return this.#trouble;
     return keys.has(hex)
-      ? unknown("the device list is too old")
+      ? unknown("the device list is too old", "list")
       : deny("the key is on no device of the tailnet");
   }
 
@@ -88,18 +100,21 @@ export class TailnetApi implements AdmissionMode {
 
   async #fetch(now: number, signal: AbortSignal): Promise<void> {
     const { fetchKeys, log } = this.#options;
+    this.#reads++;
     try {
       this.#list = { keys: await withDeadline(timeLimitMs, signal, fetchKeys), asOf: now };
       if (this.#trouble !== undefined) log("the tailnet's device list is read again");
       this.#trouble = undefined;
       this.#failures = 0;
     } catch (error) {
-      this.#trouble = describeFailure(error);
+      this.#failedReads++;
+      const failure = error instanceof TailscaleApiError ? error.failure : classifyFailure(error);
+      this.#trouble = unknown(describeFailure(error), failure);
       const pauseMs = this.#pause(error);
       this.#refreshFrom = this.#options.now() + pauseMs;
       if (signal.aborted) return;
       log(
-        `the tailnet's device list cannot be read: ${this.#trouble}; again in ${Math.ceil(pauseMs / 1_000)} s`,
+        `the tailnet's device list cannot be read: ${this.#trouble.reason}; again in ${Math.ceil(pauseMs / 1_000)} s`,
       );
     }
   }

@@ -140,7 +140,10 @@ test("a wish to be left alone is told, within reason", async (t) => {
     const made = await stage(t);
     made.devices = reply(429, "", { "Retry-After": header });
     const message = "asked for the device list, the API answers 429";
-    await assert.rejects(made.client.fetchKeys(forever), new TailscaleApiError(message, retryAfterMs));
+    await assert.rejects(
+      made.client.fetchKeys(forever),
+      new TailscaleApiError(message, "throttled", retryAfterMs),
+    );
   }
 });
 

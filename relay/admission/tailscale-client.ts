@@ -1,4 +1,5 @@
 /** The one thing that admission asks of the Tailscale API: which node keys the tailnet's devices have. */
+import { type FailureKind, failureOfStatus } from "./failure.ts";
 import { type AccessToken, parseAccessToken, parseDeviceKeys } from "./device-list.ts";
 import {
   type AgentFor,
@@ -21,12 +22,14 @@ const maxRetryAfterMs = 300_000;
 
 /** The API did not give what was asked for. */
 export class TailscaleApiError extends Error {
+  readonly failure: FailureKind;
   /** For how long it wants to be left alone. */
   readonly retryAfterMs: number;
 
-  constructor(message: string, retryAfterMs = 0) {
+  constructor(message: string, failure: FailureKind = "answer", retryAfterMs = 0) {
     super(message);
     this.name = "TailscaleApiError";
+    this.failure = failure;
     this.retryAfterMs = retryAfterMs;
   }
 }
@@ -67,7 +70,7 @@ export class TailscaleClient {
     if (reply.status === 401) this.#token = undefined; // Revoked before its time: the next call takes a new one.
     const keys = parseDeviceKeys(bodyOf(reply, "device list"));
     if (keys === undefined) throw new TailscaleApiError("the device list is no device list");
-    if (keys.size === 0) throw new TailscaleApiError("the device list is empty");
+    if (keys.size === 0) throw new TailscaleApiError("the device list is empty", "list");
     return keys;
   }
 
@@ -113,6 +116,7 @@ function bodyOf({ status, headers, body, complete }: HttpReply, what: string): B
     const seconds = /^\d{1,9}$/.test(headers["retry-after"] ?? "") ? Number(headers["retry-after"]) : 0;
     throw new TailscaleApiError(
       `asked for the ${what}, the API answers ${status}`,
+      failureOfStatus(status),
       Math.min(seconds * 1_000, maxRetryAfterMs),
     );
   }

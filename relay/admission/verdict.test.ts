@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { admits, allow, combineVerdicts, deny, unknown, type Verdict } from "./verdict.ts";
 
-const open: Verdict = { kind: "unknown", reason: "unreachable", failOpen: true };
+const open: Verdict = { ...unknown("unreachable"), failOpen: true };
 
 const anyVerdict: fc.Arbitrary<Verdict> = fc.oneof(
   fc.constant(allow),

@@ -1,15 +1,23 @@
 /** What is said of a client that wants in, and what several such sayings come to. */
+import type { FailureKind } from "./failure.ts";
 
 export type Verdict =
   /** `asOf`: when this was last known to be so, if not right now; milliseconds on the relay's clock. */
   | { readonly kind: "allow"; readonly asOf?: number }
   /** Somebody who must know says no. */
   | { readonly kind: "deny"; readonly reason: string }
-  /**
-   * Nobody could say: an error, a time-out, an empty list. `failOpen`: the operator wants clients let in meanwhile
-   * (derper's `-verify-client-url-fail-open`); `asOf` is then that of the others, who allow.
-   */
-  | { readonly kind: "unknown"; readonly reason: string; readonly failOpen?: true; readonly asOf?: number };
+  | Unknown;
+
+/** Nobody could say. */
+export interface Unknown {
+  readonly kind: "unknown";
+  readonly reason: string;
+  readonly failure: FailureKind;
+  /** The operator wants clients let in meanwhile (derper's `-verify-client-url-fail-open`). */
+  readonly failOpen?: true;
+  /** If so, and if others allow: as of when. */
+  readonly asOf?: number;
+}
 
 export const allow: Verdict = { kind: "allow" };
 
@@ -17,8 +25,8 @@ export function deny(reason: string): Verdict {
   return { kind: "deny", reason };
 }
 
-export function unknown(reason: string): Verdict {
-  return { kind: "unknown", reason };
+export function unknown(reason: string, failure: FailureKind = "error"): Unknown {
+  return { kind: "unknown", reason, failure };
 }
 
 /**

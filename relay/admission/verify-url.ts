@@ -1,7 +1,7 @@
 /** Asks a web service, as derper's `-verify-client-url` does. Headscale offers one at /verify. */
 import { renderNodeKey } from "../crypto/keys.ts";
 import { bool, buildStructReader } from "../protocol/go-json.ts";
-import { describeFailure } from "./failure.ts";
+import { classifyFailure, describeFailure, failureOfStatus } from "./failure.ts";
 import {
   type AgentFor,
   buildAgents,
@@ -51,9 +51,9 @@ export class VerifyUrl implements AdmissionMode {
         judge(await this.#send({ url: this.#url, method: "POST", headers, body }, limit)),
       );
     } catch (error) {
-      const reason = describeFailure(error);
+      const verdict = unknown(describeFailure(error), classifyFailure(error));
       const failOpen = this.#failOpen && !signal.aborted; // A relay that stops lets nobody in.
-      return failOpen ? { kind: "unknown", reason, failOpen } : unknown(reason);
+      return failOpen ? { ...verdict, failOpen } : verdict;
     }
   }
 
@@ -87,9 +87,9 @@ export function parseAnswer(body: Buffer): boolean | undefined {
 
 /** Only a clear no denies. Anything else that is no yes may be a proxy's error page or a service that starts. */
 function judge({ status, body }: HttpReply): Verdict {
-  if (status !== 200) return unknown(`the verify URL answers ${status}`);
+  if (status !== 200) return unknown(`the verify URL answers ${status}`, failureOfStatus(status));
   const answer = parseAnswer(body);
-  if (answer === undefined) return unknown("the verify URL answers with neither yes nor no");
+  if (answer === undefined) return unknown("the verify URL answers with neither yes nor no", "answer");
   return answer ? allow : deny("the verify URL does not allow the key");
 }
 
