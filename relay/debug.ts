@@ -1,6 +1,7 @@
 /** What the debug pages show of this relay, and to whom. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import type { Admission } from "./admission/admission.ts";
 import type { BootstrapDnsCounters } from "./bootstrap-dns/bootstrap-dns.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
@@ -21,6 +22,7 @@ export interface Observed {
   readonly tls: TlsCounters;
   readonly stun: StunCounters;
   readonly bootstrapDns: BootstrapDnsCounters;
+  readonly admission: Admission;
   /** The limit that holds now. */
   readonly rateLimit: () => RateLimit | undefined;
   readonly version: string;
@@ -30,13 +32,14 @@ export interface Observed {
 }
 
 export function createDebugContext({ config, meshKeys }: Settings, observed: Observed): DebugContext {
-  const { core, tls, stun, bootstrapDns, rateLimit, version, env, now } = observed;
+  const { core, tls, stun, bootstrapDns, admission, rateLimit, version, env, now } = observed;
   const sources = (): MetricSources => ({
     ...coreSources(core),
     tls,
     stun,
     bootstrapDns,
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
+    admission: admission.isOpen ? undefined : admission.counters,
     facts: readProcessFacts(version),
   });
   return {

@@ -10,7 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
-import { generatePrivateKey, type NodeKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
+import {
+  generatePrivateKey,
+  type NodeKey,
+  type PrivateKey,
+  publicKeyOf,
+  renderNodeKey,
+} from "./crypto/keys.ts";
 import { parseMetaCertificate } from "./protocol/meta-certificate.ts";
 import { KitError } from "./errors.ts";
 import { FrameType } from "./protocol/frame.ts";
@@ -144,19 +150,45 @@ test("110, 115. bootstrap DNS answers with published names, and with an unpublis
   assert.match(varz, /\nbootstrap_dns_queried_domains 2\n/);
 });
 
+/** Sends a login on a connection of its own, which ends with the test. */
+async function login(t: TestContext, relay: Relay, key: PrivateKey): Promise<TLSSocket> {
+  const socket = await dial(relay);
+  t.after(() => socket.destroy());
+  socket.write(Buffer.concat([Buffer.from(upgrade("Derp-Fast-Start: 1")), clientInfo(relay, key)]));
+  return socket;
+}
+
+test("how admission answers is counted by mode, under names of our own", async (t) => {
+  const key = generatePrivateKey();
+  const file = join(temporaryFolder(t), "clients");
+  await writeFile(file, `${renderNodeKey(publicKeyOf(key))}\n`);
+  const relay = await relayFor(t, { admissionList: file });
+  await read(await login(t, relay, key), 45 + 58);
+  await (await login(t, relay, generatePrivateKey())).toArray();
+  const text = await ask(relay, "GET /debug/varz HTTP/1.1");
+  for (const line of [
+    'derpkit_admission_queries{mode="allow-list"} 2',
+    'derpkit_admission_answers{mode="allow-list",answer="allow"} 1',
+    'derpkit_admission_answers{mode="allow-list",answer="deny"} 1',
+    'derpkit_admission_unknown{mode="allow-list",failure="list"} 0',
+    'derpkit_admission_list_keys{mode="allow-list"} 1',
+    "derpkit_admission_sessions_watched 1",
+  ])
+    assert.ok(text.split("\n").includes(line), line);
+  assert.match(text, /^derpkit_admission_list_age_seconds\{mode="allow-list"\} [\d.e-]+$/m);
+});
+
 test("116, 117. known traffic is counted exactly, and a key that is connected twice is no inconsistency", async (t) => {
   const relay = await relayFor(t);
   const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];
-  const login = async (key: PrivateKey): Promise<TLSSocket> => {
-    const socket = await dial(relay);
-    t.after(() => socket.destroy());
-    socket.write(Buffer.concat([Buffer.from(upgrade("Derp-Fast-Start: 1")), clientInfo(relay, key)]));
+  const enter = async (key: PrivateKey): Promise<TLSSocket> => {
+    const socket = await login(t, relay, key);
     await read(socket, 45 + 58);
     return socket;
   };
-  await login(bob);
-  const receiver = await login(bob);
-  const sender = await login(alice);
+  await enter(bob);
+  const receiver = await enter(bob);
+  const sender = await enter(alice);
   sender.write(encodeSendPacket(publicKeyOf(bob), Buffer.from("twelve bytes")));
   await read(receiver, 5 + 32 + 12);
   const text = await ask(relay, "GET /debug/varz HTTP/1.1");

@@ -84,7 +84,14 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const bootstrapDns = new BootstrapDns(Math.random);
   const counted = { core, tls, stun: stunCounters, bootstrapDns: bootstrapDns.counters };
   let { rateLimit } = settings;
-  const observed = { ...counted, rateLimit: () => rateLimit, version, env, now };
+  const observed = {
+    ...counted,
+    admission: admission.admission,
+    rateLimit: () => rateLimit,
+    version,
+    env,
+    now,
+  };
   const debug = createDebugContext(settings, observed);
   let state: Health["state"] = "serving";
 

@@ -1,6 +1,7 @@
 /** `/debug/vars`: the same numbers as JSON, laid out and spaced as Go's expvar does in derper. */
 import { cumulate, type Histogram } from "../core/histogram.ts";
-import { metrics, type Reading, type Sample } from "./metrics.ts";
+import type { Reading, Sample } from "./metric.ts";
+import { metrics } from "./metrics.ts";
 import type { MetricSources } from "./sources.ts";
 
 /** Variables by name; each is JSON text already, or an object of such. */

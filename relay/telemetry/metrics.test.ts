@@ -5,6 +5,7 @@ import { Client, discoPacket, Stage } from "../testing/cast.ts";
 import { renderVars } from "./expvar.ts";
 import { createHistogram, writeFramesBounds } from "../core/histogram.ts";
 import { absentMetrics, metrics } from "./metrics.ts";
+import { ownMetrics } from "./own-metrics.ts";
 import { renderPrometheus } from "./prometheus.ts";
 import { coreSources } from "./core-sources.ts";
 import type { MetricSources } from "./sources.ts";
@@ -56,10 +57,60 @@ test("115. every name that derper exports at the start is there with its type, o
   }
 });
 
-test("115. nothing has a name that derper does not have", () => {
+test("115. what has a name that derper does not have is ours, and says so", () => {
   const names = new Set(derperSeries.map(({ name }) => name.replace(/_(bucket|sum|count)$/, "")));
+  const others = metrics.map(({ name }) => name).filter((name) => !names.has(name));
+  assert.deepEqual(others.toSorted(), ownMetrics.map(({ name }) => name).toSorted());
+  for (const name of others) assert.match(name, /^derpkit_[a-z_]+$/);
+});
+
+test("each mode of admission has its numbers, in both pages, and a list's age is there once it is known", () => {
+  const url = {
+    queries: 5,
+    allow: 2,
+    deny: 1,
+    unknown: 1,
+    cached: 7,
+    failures: { error: 0, timeout: 1 },
+  };
+  const api = { ...url, list: { keys: 12, ageMs: 2_500, reads: 4, failedReads: 1 } };
+  const file = { ...url, list: { keys: 0, ageMs: undefined, reads: 1, failedReads: 1 } };
+  const admission = {
+    modes: { "allow-list": file, "tailnet-api": api, "verify-url": url },
+    ended: { denied: 3, stale: 0 },
+    watched: 9,
+  };
+  const own = [...scrape(freshSources({ admission }))].filter(([key]) => key.startsWith("derpkit_"));
+  const values = Object.fromEntries(
+    own.map(([key, { value }]) => [key.replace("derpkit_admission_", ""), value]),
+  );
+  assert.equal(own.length, 3 * (1 + 3 + 2 + 1) + 2 * 3 + 1 + 2 + 1);
+  for (const [series, value] of Object.entries({
+    'queries{mode="verify-url"}': 5,
+    'answers{mode="verify-url",answer="deny"}': 1,
+    'unknown{mode="verify-url",failure="timeout"}': 1,
+    'cached{mode="verify-url"}': 7,
+    'list_reads{mode="tailnet-api",result="read"}': 3,
+    'list_reads{mode="tailnet-api",result="failed"}': 1,
+    'list_keys{mode="tailnet-api"}': 12,
+    'list_age_seconds{mode="tailnet-api"}': 2.5,
+    'sessions_ended{reason="denied"}': 3,
+    'sessions_ended{reason="stale"}': 0,
+    sessions_watched: 9,
+  }))
+    assert.equal(values[series], value, series);
+  const vars = JSON.parse(renderVars(freshSources({ admission }))) as Record<string, unknown>;
+  assert.deepEqual(vars["derpkit_admission_list_keys"], { "allow-list": 0, "tailnet-api": 12 });
+  assert.deepEqual((vars["derpkit_admission_answers"] as Record<string, unknown>)["verify-url"], {
+    allow: 2,
+    deny: 1,
+    unknown: 1,
+  });
+});
+
+test("where everybody may connect there is nothing about admission", () => {
   assert.deepEqual(
-    metrics.map(({ name }) => name).filter((name) => !names.has(name)),
+    [...scrape(freshSources()).keys()].filter((key) => key.startsWith("derpkit_admission")),
     [],
   );
 });

@@ -1,33 +1,11 @@
 /**
- * Every metric that the relay exports, once, with derper's names, types and places, so that dashboards made for derper
- * go on working. `/debug/varz`, `/debug/vars` and docs/metrics.md come from this table.
+ * Every metric that the relay exports, once. Those of derper have its names, types and places, so that dashboards made
+ * for derper go on working. `/debug/varz`, `/debug/vars` and docs/metrics.md come from this table.
  */
 import { dropReasons } from "../core/counters.ts";
-import type { Histogram } from "../core/histogram.ts";
+import type { Metric, MetricType, Sample } from "./metric.ts";
+import { ownMetrics } from "./own-metrics.ts";
 import type { MetricSources } from "./sources.ts";
-
-export type MetricType = "counter" | "gauge" | "untyped" | "histogram";
-
-/** One number among several under a name. */
-export interface Sample {
-  /** The values of the metric's labels, in their order. */
-  readonly labels: readonly string[];
-  readonly value: number;
-}
-
-export type Reading = number | readonly Sample[] | Histogram;
-
-export interface Metric {
-  readonly name: string;
-  readonly type: MetricType;
-  readonly help: string;
-  /** Names of the labels, if it has any. */
-  readonly labels?: readonly string[];
-  /** Its place in `/debug/vars`, `object.key` or `key`; empty if it is in `/debug/varz` only, as in derper. */
-  readonly vars: string;
-  /** @returns undefined if nobody measures it */
-  readonly read: (sources: MetricSources) => Reading | undefined;
-}
 
 type Row = Omit<Metric, "type">;
 
@@ -446,6 +424,7 @@ export const metrics: readonly Metric[] = [
   ...typed("gauge", gauges),
   ...typed("untyped", untyped),
   ...typed("histogram", histograms),
+  ...ownMetrics,
 ].sort((one, other) => (one.name < other.name ? -1 : 1));
 
 /** What derper exports and the relay does not. `*` in a name stands for any ending. */

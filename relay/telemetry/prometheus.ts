@@ -1,6 +1,7 @@
 /** `/debug/varz`: metrics in the text format of Prometheus, version 0.0.4. */
 import { cumulate, type Histogram } from "../core/histogram.ts";
-import { type Metric, metrics, type Reading } from "./metrics.ts";
+import type { Metric, Reading } from "./metric.ts";
+import { metrics } from "./metrics.ts";
 import type { MetricSources } from "./sources.ts";
 
 /** Renders all that is measured, by name. */

@@ -21,6 +21,8 @@ export interface MetricSources {
   readonly bootstrapDns: BootstrapDnsCounters;
   /** Undefined without the option `-rate-config`, as in derper. */
   readonly rateLimit: RateLimitCounts | undefined;
+  /** Undefined if everybody may connect. */
+  readonly admission: AdmissionCounts | undefined;
   readonly facts: ProcessFacts;
 }
 
@@ -78,6 +80,34 @@ export interface RateLimitCounts {
   readonly burstBytes: number;
   /** Frames that a client's own limit has held up. */
   readonly waited: number;
+}
+
+/** Of those who say who may connect. */
+export interface AdmissionCounts {
+  /** By the name of the mode. */
+  readonly modes: Readonly<Record<string, AdmissionModeCounts>>;
+  /** Sessions that had to end, by why. */
+  readonly ended: Readonly<Record<string, number>>;
+  /** Sessions that are asked about again and again. */
+  readonly watched: number;
+}
+
+export interface AdmissionModeCounts {
+  readonly queries: number;
+  readonly allow: number;
+  readonly deny: number;
+  readonly unknown: number;
+  readonly cached: number;
+  /** The unknown answers, by what failed. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Of a mode that looks clients up in a list. */
+  readonly list?: {
+    readonly keys: number;
+    /** Undefined if no list has been read yet. */
+    readonly ageMs: number | undefined;
+    readonly reads: number;
+    readonly failedReads: number;
+  };
 }
 
 /** What is known of the process and its machine. Undefined is what only Linux tells. */

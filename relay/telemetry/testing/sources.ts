@@ -41,6 +41,7 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
     mesh: idleMesh,
     webSocket: { accepts: 0 },
     rateLimit: { bytesPerSecond: 0, burstBytes: 0, waited: 0 },
+    admission: undefined,
     facts,
     ...changes,
   };

@@ -1,0 +1,97 @@
+/** Metrics that derper does not have. Their names begin with `derpkit_`, and are the same in `/debug/vars`. */
+import type { Metric, Reading, Sample } from "./metric.ts";
+import type { AdmissionModeCounts, MetricSources } from "./sources.ts";
+
+const rows: readonly Omit<Metric, "vars">[] = [
+  {
+    name: "derpkit_admission_queries",
+    type: "counter",
+    labels: ["mode"],
+    help: "Questions about a client that were put to a mode of admission; what is remembered is not asked again.",
+    read: perMode(({ queries }) => queries),
+  },
+  {
+    name: "derpkit_admission_answers",
+    type: "counter",
+    labels: ["mode", "answer"],
+    help: "Answers of a mode, but for those from memory: allow, deny, or unknown where nobody could say.",
+    read: perModeAnd(({ allow, deny, unknown }) => ({ allow, deny, unknown })),
+  },
+  {
+    name: "derpkit_admission_unknown",
+    type: "counter",
+    labels: ["mode", "failure"],
+    help: "Why nobody could say: the unknown answers of a mode, by what failed.",
+    read: perModeAnd(({ failures }) => failures),
+  },
+  {
+    name: "derpkit_admission_cached",
+    type: "counter",
+    labels: ["mode"],
+    help: "Answers of a mode that were given again from memory.",
+    read: perMode(({ cached }) => cached),
+  },
+  {
+    name: "derpkit_admission_list_reads",
+    type: "counter",
+    labels: ["mode", "result"],
+    help: "Times that a mode's list was to be read, by whether it could be.",
+    read: perModeAnd(({ list }) => list && { failed: list.failedReads, read: list.reads - list.failedReads }),
+  },
+  {
+    name: "derpkit_admission_list_keys",
+    type: "gauge",
+    labels: ["mode"],
+    help: "Keys on the last good list of a mode.",
+    read: perMode(({ list }) => list?.keys),
+  },
+  {
+    name: "derpkit_admission_list_age_seconds",
+    type: "gauge",
+    labels: ["mode"],
+    help: "Time since the last good list of a mode was read. It is read when clients are asked about, not otherwise.",
+    read: perMode(({ list }) => (list?.ageMs === undefined ? undefined : list.ageMs / 1_000)),
+  },
+  {
+    name: "derpkit_admission_sessions_ended",
+    type: "counter",
+    labels: ["reason"],
+    help: "Sessions ended because they were denied twice, or because nobody could say for too long (stale).",
+    read: ({ admission }) =>
+      admission && Object.entries(admission.ended).map(([reason, value]) => ({ labels: [reason], value })),
+  },
+  {
+    name: "derpkit_admission_sessions_watched",
+    type: "gauge",
+    help: "Sessions that are asked about again and again.",
+    read: ({ admission }) => admission?.watched,
+  },
+];
+
+export const ownMetrics: readonly Metric[] = rows.map((row) => ({ ...row, vars: row.name }));
+
+type Read = (sources: MetricSources) => Reading | undefined;
+
+/** A number for each mode; nothing for those that have none. */
+function perMode(read: (mode: AdmissionModeCounts) => number | undefined): Read {
+  return perLabels((mode) => {
+    const value = read(mode);
+    return value === undefined ? [] : [{ labels: [], value }];
+  });
+}
+
+/** Numbers for each mode, by a label of their own. */
+function perModeAnd(read: (mode: AdmissionModeCounts) => Readonly<Record<string, number>> | undefined): Read {
+  return perLabels((mode) =>
+    Object.entries(read(mode) ?? {}).map(([label, value]) => ({ labels: [label], value })),
+  );
+}
+
+function perLabels(read: (mode: AdmissionModeCounts) => readonly Sample[]): Read {
+  return ({ admission }) => {
+    const samples = Object.entries(admission?.modes ?? {}).flatMap(([mode, counts]) =>
+      read(counts).map(({ labels, value }) => ({ labels: [mode, ...labels], value })),
+    );
+    return samples.length === 0 ? undefined : samples;
+  };
+}
