@@ -52,11 +52,11 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     uptimeSeconds: () => now() / 1_000,
     vars: () => renderVars(sources()),
     varz: () => renderPrometheus(sources()),
-    check: () =>
-      findInconsistencies({
-        connections: core.counters.connections,
-        registered: core.router.countConnections(),
-      }),
+    check: async () => {
+      const connections = core.counters.connections;
+      const registered = core.router.countConnections();
+      return [...findInconsistencies({ connections, registered }), ...(await admission.findProblems())];
+    },
   };
 }
 

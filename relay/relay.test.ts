@@ -178,6 +178,16 @@ test("how admission answers is counted by mode, under names of our own", async (
   assert.match(text, /^derpkit_admission_list_age_seconds\{mode="allow-list"\} [\d.e-]+$/m);
 });
 
+test("/debug/check asks the local tailscaled for its own node, and says what is wrong", async (t) => {
+  const socket = join(temporaryFolder(t), "no.sock");
+  const relay = await relayFor(t, { verifyClients: true, socket });
+  const answer = await ask(relay, "GET /debug/check HTTP/1.1");
+  assert.match(
+    answer,
+    /^HTTP\/1\.1 500 Internal Server Error\r\n[^]*\r\n\r\ntailscaled cannot be asked: connect ENOENT .*no\.sock\n$/,
+  );
+});
+
 test("116, 117. known traffic is counted exactly, and a key that is connected twice is no inconsistency", async (t) => {
   const relay = await relayFor(t);
   const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];

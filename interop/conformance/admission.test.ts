@@ -10,9 +10,9 @@ import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 import { generatePrivateKey, publicKeyOf, renderNodeKey } from "../../relay/crypto/keys.ts";
 import { isLetIn, join } from "./client.ts";
-import { openTls } from "./http.ts";
+import { ask, get, openTls } from "./http.ts";
 import { metricsBecome } from "./metrics.ts";
-import { refusal, startRelayUnderTest } from "./relay-under-test.ts";
+import { refusal, type RelayKind, startRelayUnderTest } from "./relay-under-test.ts";
 import { ownFiles, ownRelay, perRelay, statement } from "./suite.ts";
 
 interface Question {
@@ -22,17 +22,25 @@ interface Question {
   readonly body: string;
 }
 
+interface Oracle {
+  readonly url: string;
+  readonly questions: Question[];
+  /** What it says from now on. `whois` is the status of what is said to that question of the LocalAPI. */
+  readonly answer: { status: number; body: string; whois?: number };
+}
+
 /** A server that a relay asks; it answers as told, and notes the questions. */
 async function startOracle(
   t: TestContext,
   listen: { readonly path: string } | { readonly port: 0; readonly host: "127.0.0.1" },
-): Promise<{ url: string; questions: Question[]; answer: { status: number; body: string } }> {
+): Promise<Oracle> {
   const questions: Question[] = [];
-  const answer = { status: 200, body: "" };
+  const answer: Oracle["answer"] = { status: 200, body: "" };
   const reply = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url, headers } = request;
     questions.push({ method, url, host: headers.host, body: await text(request) });
-    response.writeHead(answer.status).end(answer.body);
+    const status = url?.includes("/whois?") === true ? answer.whois : undefined;
+    response.writeHead(status ?? answer.status).end(answer.body);
   };
   const server = createServer((request, response) => void reply(request, response));
   server.listen(listen);
@@ -46,15 +54,21 @@ async function startOracle(
   return { url, questions, answer };
 }
 
+/** A relay that asks an oracle in tailscaled's place. */
+async function startVerifying(t: TestContext, kind: RelayKind) {
+  const files = await ownFiles(t);
+  const socket = path.join(files.folder, "tailscaled.sock");
+  const oracle = await startOracle(t, { path: socket });
+  const relay = await startRelayUnderTest(kind, files, { flags: { "verify-clients": "true", socket } });
+  t.after(() => relay.stop());
+  return { ...oracle, relay, socket };
+}
+
 perRelay(
   "95. Given `-verify-clients` and WhoIs 200 / 404 / 500 / socket missing, then accept / reject / reject / reject; request path and Host as tailscaled's.",
   {},
   async (t, kind) => {
-    const files = await ownFiles(t);
-    const socket = path.join(files.folder, "tailscaled.sock");
-    const { questions, answer } = await startOracle(t, { path: socket });
-    const relay = await startRelayUnderTest(kind, files, { flags: { "verify-clients": "true", socket } });
-    t.after(() => relay.stop());
+    const { relay, socket, questions, answer } = await startVerifying(t, kind);
     const privateKey = generatePrivateKey();
     answer.body = JSON.stringify({ Node: { ID: 1 }, UserProfile: { ID: 1 } });
     assert.equal(await isLetIn({ t, relay }, { privateKey }), true);
@@ -69,6 +83,40 @@ perRelay(
       flags: { "verify-clients": "true", socket: `${socket}.none` },
     });
     assert.equal(await isLetIn({ t, relay: missing }), false);
+  },
+);
+
+perRelay(
+  "117. Given `-verify-clients`, then `/debug/check` asks tailscaled for its own node: 200 if it is known, 500 if it is not or if tailscaled fails.",
+  {},
+  async (t, kind) => {
+    const { relay, questions, answer } = await startVerifying(t, kind);
+    const ownKey = renderNodeKey(publicKeyOf(generatePrivateKey()));
+    answer.body = JSON.stringify({
+      BackendState: "Running",
+      Self: { ID: "n1", PublicKey: ownKey },
+      Node: { ID: 1 },
+      UserProfile: { ID: 1 },
+    });
+    const check = async (): Promise<readonly [string, string]> => {
+      const { statusLine, body } = await ask(relay, get("/debug/check"));
+      return [statusLine, body];
+    };
+    assert.deepEqual(await check(), ["HTTP/1.1 200 OK", "derp.Server ConsistencyCheck okay"]);
+    assert.deepEqual(
+      questions.map(({ method, url, host }) => [method, url, host]),
+      ["status?peers=false", `whois?addr=${encodeURIComponent(ownKey)}`].map((asked) => [
+        "GET",
+        `/localapi/v0/${asked}`,
+        "local-tailscaled.sock",
+      ]),
+    );
+    for (const change of [{ whois: 404 }, { whois: 500 }, { whois: 200, status: 403 }]) {
+      Object.assign(answer, change);
+      const [statusLine, body] = await check();
+      assert.equal(statusLine, "HTTP/1.1 500 Internal Server Error");
+      assert.match(body, /tailscaled|localClient|self nodekey/);
+    }
   },
 );
 

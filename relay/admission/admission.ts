@@ -99,6 +99,12 @@ export class Admission implements Disposable {
     };
   }
 
+  /** Tries whether those who are asked would give a good answer. @returns what is wrong; never a rejection */
+  async findProblems(): Promise<string[]> {
+    const problems = await Promise.all(this.#modes.map((mode) => mode.findProblem(this.#stop.signal)));
+    return problems.filter((problem) => problem !== undefined);
+  }
+
   #countersOf({ counters, list }: CachedMode): AdmissionCounters["modes"][string] {
     if (list === undefined) return counters;
     const { asOf, ...others } = list;

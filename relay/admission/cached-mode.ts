@@ -55,6 +55,10 @@ export class CachedMode {
     return this.#mode.list;
   }
 
+  async findProblem(signal: AbortSignal): Promise<string | undefined> {
+    return this.#mode.findProblem?.(signal);
+  }
+
   /** Asks, unless the answer is known or on its way. Never rejects. */
   async ask(applicant: Applicant, signal: AbortSignal): Promise<Verdict> {
     const question = `${applicant.key.toString("hex")} ${applicant.source}`;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
+import { renderNodeKey } from "../crypto/keys.ts";
 import { clientPublic } from "../testing/vectors.ts";
 import { TimeLimit } from "./failure.ts";
 import { defaultTailscaledSocket, LocalTailscaled } from "./local-tailscaled.ts";
@@ -22,6 +23,7 @@ import { allow, deny, unknown, type Verdict } from "./verdict.ts";
 
 interface Stage {
   readonly server: TestServer;
+  readonly mode: LocalTailscaled;
   readonly check: () => Promise<Verdict>;
 }
 
@@ -32,7 +34,7 @@ async function stage(t: TestContext, whois: Answer, status = running("Running"))
     (request.url.startsWith("/localapi/v0/whois?") ? whois : status)(response, request);
   const server = await startServer(t, answer, socketPath);
   const mode = new LocalTailscaled(socketPath);
-  return { server, check: async () => mode.check(applicant(clientPublic), forever) };
+  return { server, mode, check: async () => mode.check(applicant(clientPublic), forever) };
 }
 
 function running(state: string): Answer {
@@ -87,6 +89,59 @@ test("neither a redirect nor an answer that is no HTTP counts as one", async (t)
   for (const answer of [hangUp, garbage]) {
     await assert.rejects((await stage(t, answer)).check());
   }
+});
+
+/** The status of a tailscaled whose own node has this key. */
+function self(publicKey: unknown, state = "Running"): Answer {
+  return reply(200, JSON.stringify({ BackendState: state, Self: { PublicKey: publicKey } }));
+}
+
+const ownKey = renderNodeKey(clientPublic);
+
+test("a tailscaled that knows its own node has no problem", async (t) => {
+  const { server, mode } = await stage(t, reply(200, "{}"), self(ownKey));
+  assert.equal(await mode.findProblem(forever), undefined);
+  assert.deepEqual(
+    server.received.map(({ url, headers }) => [url, headers.host]),
+    ["status?peers=false", `whois?addr=${encodeURIComponent(ownKey)}`].map((asked) => [
+      `/localapi/v0/${asked}`,
+      "local-tailscaled.sock",
+    ]),
+  );
+});
+
+test("a tailscaled that does not know its own node is an old one: the problem says what that means", async (t) => {
+  const { mode } = await stage(t, stranger, self(ownKey));
+  const problem = (await mode.findProblem(forever)) ?? assert.fail();
+  assert.match(problem, /^tailscaled does not know its own node \[ST6C\/\], .* around 1\.84 .*16052/);
+  assert.match(problem, /this machine cannot use this relay .*updated; other nodes are not affected$/);
+});
+
+test("a tailscaled that does not run, does not tell, fails or is not there is a problem, too", async (t) => {
+  const cases: readonly (readonly [whois: Answer, status: Answer, problem: RegExp])[] = [
+    [stranger, self(ownKey, "NeedsLogin"), /^tailscaled is not running: NeedsLogin$/],
+    [stranger, self("nodekey:7"), /^tailscaled does not tell its own node key$/],
+    [stranger, running("Running"), /^tailscaled does not tell its own node key$/],
+    [stranger, reply(403), /^tailscaled does not tell its state: its status is 403$/],
+    [reply(500), self(ownKey), /^tailscaled answers 500$/],
+    [reply(400, "invalid 'addr' parameter\n"), self(ownKey), /^tailscaled is too old to look up a key$/],
+    [hangUp, self(ownKey), /^tailscaled cannot be asked: /],
+  ];
+  for (const [whois, status, problem] of cases) {
+    const { mode } = await stage(t, whois, status);
+    assert.match((await mode.findProblem(forever)) ?? "none", problem);
+  }
+  const missing = new LocalTailscaled(path.join(temporaryFolder(t), "none.sock"));
+  assert.match((await missing.findProblem(forever)) ?? "none", /^tailscaled cannot be asked: connect ENOENT/);
+});
+
+test("a tailscaled that says nothing of itself is waited for 5 s", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { server, mode } = await stage(t, stranger, silence);
+  const problem = mode.findProblem(forever);
+  await once(server.server, "answered");
+  t.mock.timers.tick(5_000);
+  assert.equal(await problem, "tailscaled cannot be asked: no answer within 5 s");
 });
 
 test("a tailscaled that says nothing is waited for 5 s in all", async (t) => {

@@ -1,11 +1,12 @@
 /** Asks the tailscaled of this machine, as derper's `-verify-clients` does: it knows the nodes that it may see. */
 import http from "node:http";
-import { renderNodeKey } from "../crypto/keys.ts";
+import { type NodeKey, parseNodeKey, renderNodeKey, renderShortKey } from "../crypto/keys.ts";
+import { describeFailure } from "./failure.ts";
 import { type HttpReply, sendRequest, withDeadline } from "./http.ts";
 import type { AdmissionMode, Applicant } from "./mode.ts";
-import { allow, deny, unknown, type Verdict } from "./verdict.ts";
+import { allow, deny, type Unknown, unknown, type Verdict } from "./verdict.ts";
 
-/** Both requests together, within the 10 s that a login may take. */
+/** Both requests of a question together (derper's limit for its check), within the 10 s that a login may take. */
 const timeLimitMs = 5_000;
 /** Answers are some KiB; only the status is parsed. */
 const maxBytes = 1_048_576;
@@ -34,23 +35,53 @@ export class LocalTailscaled implements AdmissionMode {
   }
 
   async check({ key }: Applicant, signal: AbortSignal): Promise<Verdict> {
-    return withDeadline(timeLimitMs, signal, async (limit) => {
-      const reply = await this.#get(`whois?addr=${encodeURIComponent(renderNodeKey(key))}`, limit);
-      if (reply.status === 200) return allow;
-      if (reply.status === 404) return this.#judgeStranger(limit);
-      const tooOld = String(reply.body).includes("invalid 'addr' parameter");
-      return unknown(
-        tooOld ? "tailscaled is too old to look up a key" : `tailscaled answers ${reply.status}`,
-        "answer",
-      );
-    });
+    return withDeadline(
+      timeLimitMs,
+      signal,
+      async (limit) => (await this.#whois(key, limit)) ?? this.#judgeStranger(limit),
+    );
+  }
+
+  /** Asks for a node that has to be known, its own, as derper's `ConsistencyCheck` does. */
+  async findProblem(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return await withDeadline(timeLimitMs, signal, (limit) => this.#lookForItself(limit));
+    } catch (error) {
+      return `tailscaled cannot be asked: ${describeFailure(error)}`;
+    }
+  }
+
+  async #lookForItself(signal: AbortSignal): Promise<string | undefined> {
+    const status = await this.#status(signal);
+    if (status.kind === "unknown") return status.reason;
+    if (status.ownKey === undefined) return "tailscaled does not tell its own node key";
+    const verdict = await this.#whois(status.ownKey, signal);
+    if (verdict === undefined) return describeOblivion(status.ownKey);
+    return verdict.kind === "unknown" ? verdict.reason : undefined;
+  }
+
+  /** @returns undefined if tailscaled does not know the key */
+  async #whois(key: NodeKey, signal: AbortSignal): Promise<Verdict | undefined> {
+    const { status, body } = await this.#get(`whois?addr=${encodeURIComponent(renderNodeKey(key))}`, signal);
+    if (status === 200) return allow;
+    if (status === 404) return undefined;
+    const tooOld = String(body).includes("invalid 'addr' parameter");
+    return unknown(
+      tooOld ? "tailscaled is too old to look up a key" : `tailscaled answers ${status}`,
+      "answer",
+    );
   }
 
   /** A tailscaled that starts, is logged out or is down knows nobody and says 404 too. Only one that runs can deny. */
   async #judgeStranger(signal: AbortSignal): Promise<Verdict> {
+    const status = await this.#status(signal);
+    return status.kind === "running" ? deny("tailscaled does not know the key") : status;
+  }
+
+  async #status(signal: AbortSignal): Promise<Running | Unknown> {
     const { status, body } = await this.#get("status?peers=false", signal);
-    const state = status === 200 ? parseBackendState(body) : undefined;
-    if (state === "Running") return deny("tailscaled does not know the key");
+    const { state, ownKey } = status === 200 ? parseStatus(body) : {};
+    if (state === "Running") return { kind: "running", ownKey };
     return state === undefined
       ? unknown(`tailscaled does not tell its state: its status is ${status}`, "answer")
       : unknown(`tailscaled is not running: ${state}`, "not_running");
@@ -70,12 +101,32 @@ export class LocalTailscaled implements AdmissionMode {
   }
 }
 
-function parseBackendState(body: Buffer): string | undefined {
+/** What a tailscaled that runs says of itself. */
+interface Running {
+  readonly kind: "running";
+  readonly ownKey: NodeKey | undefined;
+}
+
+function parseStatus(body: Buffer): { readonly state?: string; readonly ownKey?: NodeKey } {
   try {
-    const { BackendState: state } = JSON.parse(String(body)) as { BackendState?: unknown };
+    const { BackendState: state, Self: self } = JSON.parse(String(body)) as {
+      readonly BackendState?: unknown;
+      readonly Self?: { readonly PublicKey?: unknown } | null;
+    };
     // One of tailscaled's own words, and nothing else, goes to the log.
-    return typeof state === "string" && /^[A-Za-z]{1,32}$/.test(state) ? state : undefined;
+    if (typeof state !== "string" || !/^[A-Za-z]{1,32}$/.test(state)) return {};
+    const ownKey = typeof self?.PublicKey === "string" ? parseNodeKey(self.PublicKey) : undefined;
+    return ownKey === undefined ? { state } : { state, ownKey };
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+/** Releases around 1.84 know all nodes but their own, which WhoIs has to know (tailscale/tailscale issue 16052). */
+function describeOblivion(ownKey: NodeKey): string {
+  return (
+    `tailscaled does not know its own node ${renderShortKey(ownKey)}, as releases around 1.84 do not ` +
+    "(tailscale/tailscale issue 16052): Tailscale on this machine cannot use this relay until tailscaled is updated; " +
+    "other nodes are not affected"
+  );
 }

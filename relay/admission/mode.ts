@@ -34,6 +34,14 @@ export interface AdmissionMode {
 
   readonly list?: ListState;
 
+  /**
+   * Tries whether a question would get a good answer.
+   *
+   * @param signal aborted when the relay stops
+   * @returns what is wrong, a clause; undefined if nothing is. Never a rejection
+   */
+  findProblem?(signal: AbortSignal): Promise<string | undefined>;
+
   /** Looks again, at the next check, at what was read before (SIGHUP). */
   reload?(): void;
 }

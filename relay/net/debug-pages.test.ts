@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { KitError } from "../errors.ts";
 import { buildDebugAccess, type DebugAccessOptions, type DebugRequest } from "./debug-access.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
+import type { PlainAnswer } from "./http-answers.ts";
 
 /** A request from loopback, unless said otherwise. */
 function ask(target: string, changes: Partial<DebugRequest> = {}): DebugRequest {
@@ -38,13 +39,21 @@ function context(changes: Partial<DebugContext> = {}): DebugContext {
     uptimeSeconds: () => 2.2,
     vars: () => "{}\n",
     varz: () => "answers 1\n",
-    check: () => [],
+    check: async () => [],
     ...changes,
   };
 }
 
-const answer = (target: string, changes: Partial<DebugRequest> = {}, others: Partial<DebugContext> = {}) =>
-  debugAnswer(ask(target, changes), context(others));
+/** The answer to a request that needs no waiting, as all do but the check. */
+function answer(
+  target: string,
+  changes: Partial<DebugRequest> = {},
+  others: Partial<DebugContext> = {},
+): PlainAnswer | undefined {
+  const found = debugAnswer(ask(target, changes), context(others));
+  assert.ok(!(found instanceof Promise));
+  return found;
+}
 
 const security =
   "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; block-all-mixed-content; object-src 'none'";
@@ -192,17 +201,17 @@ test("an address to allow that is none lets nobody in", () => {
   assert.equal(access({ allowIp: "nonsense" })({ remoteAddress: "nonsense" }), false);
 });
 
-test("117. /debug/check on a healthy server is 200 and the sentence of derper", () => {
-  assert.deepEqual(answer("/debug/check"), {
+test("117. /debug/check on a healthy server is 200 and the sentence of derper", async () => {
+  assert.deepEqual(await debugAnswer(ask("/debug/check"), context()), {
     status: 200,
     headers: { ...subPage, "Content-Type": "text/plain; charset=utf-8" },
     body: "derp.Server ConsistencyCheck okay",
   });
 });
 
-test("/debug/check is 500 and the problems when something does not fit", () => {
-  const { status, headers, body } =
-    answer("/debug/check", {}, { check: () => ["one", "two"] }) ?? assert.fail();
+test("/debug/check is 500 and the problems when something does not fit", async () => {
+  const broken = context({ check: async () => ["one", "two"] });
+  const { status, headers, body } = (await debugAnswer(ask("/debug/check"), broken)) ?? assert.fail();
   assert.deepEqual([status, body], [500, "one, two\n"]);
   assert.deepEqual(headers, { ...subPage, "Content-Type": "text/plain; charset=utf-8" });
 });

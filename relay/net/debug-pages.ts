@@ -18,13 +18,13 @@ export interface DebugContext {
   /** The text of `/debug/vars`, JSON, and of `/debug/varz`, Prometheus. */
   readonly vars: () => string;
   readonly varz: () => string;
-  /** What does not fit together; empty if all does. */
-  readonly check: () => readonly string[];
+  /** Looks for what does not fit together; finds nothing if all does, and never fails. */
+  readonly check: () => Promise<readonly string[]>;
 }
 
 interface Page {
   readonly description: string;
-  readonly answer: (context: DebugContext) => PlainAnswer;
+  readonly answer: (context: DebugContext) => PlainAnswer | Promise<PlainAnswer>;
 }
 
 /** The pages may have styles in their text; the index may not. */
@@ -49,7 +49,10 @@ const pages: ReadonlyMap<string, Page> = new Map([
       answer: ({ varz }) => page(varz(), "text/plain;version=0.0.4;charset=utf-8"),
     },
   ],
-  ["/debug/check", { description: "Consistency check", answer: ({ check }) => answerCheck(check()) }],
+  [
+    "/debug/check",
+    { description: "Consistency check", answer: async ({ check }) => answerCheck(await check()) },
+  ],
 ]);
 
 /**
@@ -57,7 +60,10 @@ const pages: ReadonlyMap<string, Page> = new Map([
  *
  * @returns undefined for any other path
  */
-export function debugAnswer(request: DebugRequest, context: DebugContext): PlainAnswer | undefined {
+export function debugAnswer(
+  request: DebugRequest,
+  context: DebugContext,
+): PlainAnswer | Promise<PlainAnswer> | undefined {
   const { path, query } = splitTarget(request.target);
   if (path === "/debug") return redirect(request.method, `/debug/${query}`);
   if (!path.startsWith("/debug/")) return undefined;

@@ -194,7 +194,10 @@ function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-function answerPlain(request: IncomingMessage, { answers, debug }: DerpServerOptions): PlainAnswer {
+function answerPlain(
+  request: IncomingMessage,
+  { answers, debug }: DerpServerOptions,
+): PlainAnswer | Promise<PlainAnswer> {
   return debugAnswer(debugRequest(request), debug) ?? answer(plainRequest(request, debug.access), answers);
 }
 
@@ -202,12 +205,14 @@ function answerPlain(request: IncomingMessage, { answers, debug }: DerpServerOpt
  * Answers on a socket that Node has handed over, and is done with it. What the client still sends is read and dropped:
  * nobody would notice the end of a stream that nobody reads, and the socket would stay.
  */
-function dismiss(socket: Duplex, last: PlainAnswer): void {
+function dismiss(socket: Duplex, last: PlainAnswer | Promise<PlainAnswer>): void {
   socket.on("error", () => {});
   socket.on("end", () => socket.destroy());
   socket.resume();
-  socket.end(renderAnswer(last));
-  setTimeout(() => socket.destroy(), dismissMs).unref();
+  void Promise.resolve(last).then((found) => {
+    socket.end(renderAnswer(found));
+    setTimeout(() => socket.destroy(), dismissMs).unref();
+  });
 }
 
 function renderAnswer({ status, headers, body }: PlainAnswer): string {

@@ -26,12 +26,17 @@ export function debugRequest({ method = "GET", url = "/", headers, socket }: Inc
   return { method, target: url, headers, remoteAddress, localAddress };
 }
 
-/** Sends an answer. A body that the client still sends is read past. */
+/** Sends an answer, when it is there. A body that the client still sends is read past. */
 export function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, headers, body }: PlainAnswer,
+  answer: PlainAnswer | Promise<PlainAnswer>,
 ): void {
+  if (answer instanceof Promise) {
+    void answer.then((found) => respond(request, response, found));
+    return;
+  }
+  const { status, headers, body } = answer;
   const length = status === 204 ? {} : { "Content-Length": Buffer.byteLength(body) };
   response.writeHead(status, { ...headers, ...length });
   response.end(body);

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../config/listen-address.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
-import { answerPlainPort, type PlainAnswer } from "./http-answers.ts";
+import { answerPlainPort } from "./http-answers.ts";
 import { debugRequest, listenOn, plainRequest, respond } from "./http-messages.ts";
 
 export interface HttpPort extends AsyncDisposable {
@@ -29,8 +29,7 @@ export async function startHttpPort(listen: ListenAddress, debug: DebugContext):
     shouldUpgradeCallback: () => false,
   });
   server.on("request", (request, response) => {
-    const plain = (): PlainAnswer =>
-      answerPlainPort(plainRequest(request, debug.access), request.headers.host ?? "");
+    const plain = () => answerPlainPort(plainRequest(request, debug.access), request.headers.host ?? "");
     respond(request, response, debugAnswer(debugRequest(request), debug) ?? plain());
   });
   server.on("clientError", (_error, socket) => socket.destroy());
