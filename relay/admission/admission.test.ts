@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { renderNodeKey } from "../crypto/keys.ts";
+import { renderNodeKey, renderShortKey } from "../crypto/keys.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { Admission, type Client } from "./admission.ts";
 import { AllowList } from "./allow-list.ts";
@@ -113,6 +113,28 @@ test("how old a list is, how long, and how often it could be read is told of tho
   clock.time += 25_000;
   assert.deepEqual(list(), { keys: 2, ageMs: 25_000, reads: 2, failedReads: 1 });
   assert.equal("list" in (admission.counters.modes["oracle"] ?? {}), false);
+});
+
+test("who is turned away or has to leave is logged with the reason, a flood of strangers is not", async () => {
+  const clock = bench();
+  const oracle = new Oracle(deny("the key is on no list"));
+  const admission = build(clock, oracle);
+  const alice = client();
+  const name = renderShortKey(alice.key);
+  await admission.admit(alice, forever);
+  await admission.admit(client(), AbortSignal.abort());
+  admission.watch(alice, allow, () => {});
+  for (let times = 0; times < 2; times++) {
+    admission.tick((clock.time += recheckMs * 1.1));
+    await settle();
+  }
+  assert.deepEqual(clock.lines, [
+    `client ${name} is not let in: the key is on no list`,
+    `client ${name} has to leave: it was denied twice`,
+  ]);
+  clock.time += 100_000;
+  for (let times = 0; times < 100; times++) await admission.admit(client(), forever);
+  assert.equal(clock.lines.length, 12);
 });
 
 test("a mode that does not know hides no denial of the next one", async () => {

@@ -1,10 +1,12 @@
 /** Who may connect: what the sessions ask. No mode at all lets everybody in, as derper does without its flags. */
+import { TokenBucket } from "../core/token-bucket.ts";
+import { renderShortKey } from "../crypto/keys.ts";
 import { normaliseIp } from "../ip-address.ts";
 import { CachedMode, type ModeCounters } from "./cached-mode.ts";
 import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { Rechecks } from "./rechecks.ts";
 import type { EndReason } from "./standing.ts";
-import { allow, combineVerdicts, unknown, type Verdict } from "./verdict.ts";
+import { admits, allow, combineVerdicts, unknown, type Verdict } from "./verdict.ts";
 
 /** A client that has proved its key. */
 export interface Client extends Applicant {
@@ -34,6 +36,11 @@ export interface AdmissionCounters {
   readonly watched: number;
 }
 
+const endings: Readonly<Record<EndReason, string>> = {
+  denied: "it was denied twice",
+  stale: "nobody could say for too long whether it may stay",
+};
+
 /** Of a mode that looks clients up in a list. */
 export interface ListCounters extends Omit<ListState, "asOf"> {
   /** Time since the last good list was last known to be right; undefined if there was none yet. */
@@ -44,10 +51,15 @@ export class Admission implements Disposable {
   readonly #modes: readonly CachedMode[];
   readonly #rechecks: Rechecks;
   readonly #now: () => number;
+  readonly #log: (line: string) => void;
+  /** Who is turned away is logged, strangers by the thousands are not: ten lines at once, then one in 10 s. */
+  readonly #lines: TokenBucket;
   readonly #stop = new AbortController();
 
   constructor({ modes, ...options }: AdmissionOptions) {
     this.#now = options.now;
+    this.#log = options.log;
+    this.#lines = new TokenBucket(1 / 10, 10, options.now());
     this.#modes = modes.map((mode) => new CachedMode(mode, options));
     this.#rechecks = new Rechecks({ ...options, ask: (applicant) => this.#ask(applicant) });
   }
@@ -65,7 +77,11 @@ export class Admission implements Disposable {
    */
   async admit(client: Client, signal: AbortSignal): Promise<Verdict> {
     if (client.mesh || this.isOpen) return allow;
-    return unlessAborted(this.#ask(client), signal);
+    const verdict = await unlessAborted(this.#ask(client), signal);
+    if (verdict.kind !== "allow" && !admits(verdict) && !signal.aborted) {
+      this.#report(client, `is not let in: ${verdict.reason}`);
+    }
+    return verdict;
   }
 
   /**
@@ -78,7 +94,10 @@ export class Admission implements Disposable {
   watch(client: Client, verdict: Verdict, end: (reason: EndReason) => void): () => void {
     if (client.mesh || this.isOpen) return () => {};
     const allowedAt = (verdict.kind === "deny" ? undefined : verdict.asOf) ?? this.#now();
-    return this.#rechecks.watch(client, allowedAt, end);
+    return this.#rechecks.watch(client, allowedAt, (reason) => {
+      this.#report(client, `has to leave: ${endings[reason]}`);
+      end(reason);
+    });
   }
 
   /** Does what time has made due. To be called about once a second. */
@@ -114,6 +133,11 @@ export class Admission implements Disposable {
   /** Ends the queries that are under way. */
   [Symbol.dispose](): void {
     this.#stop.abort(new Error("the relay stops"));
+  }
+
+  #report({ key }: Client, what: string): void {
+    if (this.#stop.signal.aborted || !this.#lines.take(this.#now())) return;
+    this.#log(`client ${renderShortKey(key)} ${what}`);
   }
 
   /** One mode after the other, as derper does; a denial spares the rest. */
