@@ -5,12 +5,14 @@ import { parseAccessToken, parseDeviceKeys } from "./device-list.ts";
 
 const one = "01".repeat(32);
 const two = "ab".repeat(32);
+const three = "ef".repeat(32);
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
 test("a device list gives the keys of its devices, but not of one that waits for approval or has none", () => {
   const devices = [
     { nodeKey: `nodekey:${one}`, authorized: true, hostname: "alice" },
     { nodeKey: `nodekey:${two.toUpperCase()}` },
+    { nodeKey: `nodekey:${three}`, authorized: true, isExternal: true, machineKey: "" },
     { nodeKey: `nodekey:${"cd".repeat(32)}`, authorized: false },
     { nodeKey: "", authorized: true },
     { nodeKey: "nodekey:short" },
@@ -19,7 +21,7 @@ test("a device list gives the keys of its devices, but not of one that waits for
     null,
     "device",
   ];
-  assert.deepEqual(parseDeviceKeys(json({ devices })), new Set([one, two]));
+  assert.deepEqual(parseDeviceKeys(json({ devices })), new Set([one, two, three]));
 });
 
 test("anything but an object with a list of devices is no device list", () => {

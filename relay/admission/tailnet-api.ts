@@ -1,8 +1,8 @@
 /**
  * Looks clients up in the tailnet's list of devices, fetched over the Tailscale API.
  *
- * A node that is shared in from another tailnet is in no such list, and a node key that was just rotated is in it from
- * the next refresh on.
+ * Of other tailnets' nodes the list has at most those that are shared in (`isExternal`), and their keys are not promised.
+ * A node key that was just rotated is in it from the next refresh on.
  */
 import { classifyFailure, describeFailure } from "./failure.ts";
 import { withDeadline } from "./http.ts";

@@ -21,7 +21,8 @@ ${renderMetricTable(derpers)}
 
 ## What this relay has and derper does not
 
-Those about admission appear where the relay asks who may connect. In \`/debug/vars\` they have the same names.
+Those about admission appear where the relay asks who may connect; [admission.md](admission.md) says which to watch.
+In \`/debug/vars\` they have the same names.
 
 ${renderMetricTable(ownMetrics)}
 
