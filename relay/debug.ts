@@ -5,6 +5,7 @@ import type { Admission } from "./admission/admission.ts";
 import type { BootstrapDnsCounters } from "./bootstrap-dns/bootstrap-dns.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
+import type { ConnectionCaps } from "./net/connection-caps.ts";
 import { buildDebugAccess, type DebugAccess } from "./net/debug-access.ts";
 import type { DebugContext } from "./net/debug-pages.ts";
 import type { TlsCounters } from "./net/tls-counters.ts";
@@ -23,6 +24,7 @@ export interface Observed {
   readonly stun: StunCounters;
   readonly bootstrapDns: BootstrapDnsCounters;
   readonly admission: Admission;
+  readonly caps: ConnectionCaps;
   /** The limit that holds now. */
   readonly rateLimit: () => RateLimit | undefined;
   readonly version: string;
@@ -32,9 +34,10 @@ export interface Observed {
 }
 
 export function createDebugContext({ config, meshKeys }: Settings, observed: Observed): DebugContext {
-  const { core, tls, stun, bootstrapDns, admission, rateLimit, version, env, now } = observed;
+  const { core, tls, stun, bootstrapDns, admission, caps, rateLimit, version, env, now } = observed;
   const sources = (): MetricSources => ({
     ...coreSources(core),
+    refused: { ...caps.refused, key: core.counters.refusedByKey },
     tls,
     stun,
     bootstrapDns,

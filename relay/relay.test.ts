@@ -543,6 +543,9 @@ test("one address may knock so often, while clients that are logged in and trust
     assert.equal((await clients[1]?.receive(t.signal))?.type, "packet");
     for (const socket of knocking) socket.destroy();
     while (running.relay.connections > 3) await sleep(10);
+    const varz = await ask(running.relay, "GET /debug/varz HTTP/1.1");
+    const refused = trustedProxies === "" ? 1 : 0;
+    assert.ok(varz.includes(`\nderpkit_connections_refused{limit="source"} ${refused}\n`));
     await joinRelay(t, running);
   }
 });

@@ -86,6 +86,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   let { rateLimit } = settings;
   const observed = {
     ...counted,
+    caps,
     admission: admission.admission,
     rateLimit: () => rateLimit,
     version,

@@ -87,6 +87,11 @@ export class RelayCore {
     };
   }
 
+  /** Memory that holds packets on their way out, in bytes. */
+  get queueMemory(): number {
+    return this.#shared.pool.bytesOut;
+  }
+
   /** Connections, logged in or not. */
   get size(): number {
     return this.#sessions.size;

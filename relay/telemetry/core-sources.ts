@@ -5,12 +5,16 @@ import type { MetricSources } from "./sources.ts";
 export type CoreSources = Pick<MetricSources, "core" | "clients" | "queues" | "mesh" | "webSocket">;
 
 /** Reads the sources. Going through all keys, it is for a scrape and not for a packet. */
-export function coreSources({ counters, router }: RelayCore): CoreSources {
+export function coreSources({ counters, router, queueMemory }: RelayCore): CoreSources {
   const { local, total } = router.population;
   return {
     core: counters,
     clients: { keys: local, duplicateKeys: counters.duplicateKeys },
-    queues: { averageMs: counters.averageQueueMs, framesPerWrite: counters.framesPerWrite },
+    queues: {
+      averageMs: counters.averageQueueMs,
+      framesPerWrite: counters.framesPerWrite,
+      memoryBytes: queueMemory,
+    },
     mesh: {
       watchers: router.watchers,
       remoteKeys: total - local,

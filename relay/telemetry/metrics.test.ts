@@ -80,7 +80,7 @@ test("each mode of admission has its numbers, in both pages, and a list's age is
     ended: { denied: 3, stale: 0 },
     watched: 9,
   };
-  const own = [...scrape(freshSources({ admission }))].filter(([key]) => key.startsWith("derpkit_"));
+  const own = [...scrape(freshSources({ admission }))].filter(([key]) => key.startsWith("derpkit_admission"));
   const values = Object.fromEntries(
     own.map(([key, { value }]) => [key.replace("derpkit_admission_", ""), value]),
   );
@@ -154,6 +154,7 @@ test("115. what nobody measures is left out, and never shows as 0", () => {
       "derp_rate_limit_per_client_waited",
       "derper_tls_active_version",
       "derper_tls_request_version",
+      "derpkit_queue_memory_bytes",
       "tls_listener_accepted_connections",
       "tls_listener_rejected_connections",
     ],
@@ -224,7 +225,8 @@ test("each number of a source stands under its own name", () => {
     tls: { accepted: 19, rejected: 20, requests: { "1.2": 21, "1.3": 22 }, active: { "1.2": 23, "1.3": 24 } },
     stun: { success: 25, notStun: 26, readError: 27, writeError: 28, ipv4: 29, ipv6: 30 },
     clients: { keys: 31, duplicateKeys: undefined },
-    queues: { averageMs: 0.5, framesPerWrite: createHistogram(writeFramesBounds) },
+    queues: { averageMs: 0.5, framesPerWrite: createHistogram(writeFramesBounds), memoryBytes: 34 },
+    refused: { total: 35, source: 36, key: 37 },
   });
   assert.deepEqual(counted(sources), {
     bootstrap_dns_published_hits: 10,
@@ -249,6 +251,10 @@ test("each number of a source stands under its own name", () => {
     derp_rate_limit_per_client_waited: 18,
     derp_watchers: 1,
     derp_websocket_accepts: 8,
+    'derpkit_connections_refused{limit="key"}': 37,
+    'derpkit_connections_refused{limit="source"}': 36,
+    'derpkit_connections_refused{limit="total"}': 35,
+    derpkit_queue_memory_bytes: 34,
     'derper_tls_active_version{version="1.2"}': 23,
     'derper_tls_active_version{version="1.3"}': 24,
     'derper_tls_request_version{version="1.2"}': 21,

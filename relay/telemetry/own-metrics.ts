@@ -4,6 +4,19 @@ import type { AdmissionModeCounts, MetricSources } from "./sources.ts";
 
 const rows: readonly Omit<Metric, "vars">[] = [
   {
+    name: "derpkit_connections_refused",
+    type: "counter",
+    labels: ["limit"],
+    help: "Connections refused by a limit of ours: in all, of one source before login, or of one node key.",
+    read: ({ refused }) => Object.entries(refused).map(([limit, value]) => ({ labels: [limit], value })),
+  },
+  {
+    name: "derpkit_queue_memory_bytes",
+    type: "gauge",
+    help: "Memory that holds packets on their way out; beyond a quarter of what the process may use the longest queue gives way.",
+    read: ({ queues }) => queues?.memoryBytes,
+  },
+  {
     name: "derpkit_admission_queries",
     type: "counter",
     labels: ["mode"],

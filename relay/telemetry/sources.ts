@@ -13,6 +13,7 @@ export interface MetricSources {
   readonly core: Counters;
   readonly clients: ClientCounts;
   readonly queues: QueueCounts | undefined;
+  readonly refused: RefusedConnections;
   /** Undefined if the relay serves without TLS. */
   readonly tls: TlsCounters | undefined;
   readonly stun: StunCounters;
@@ -24,6 +25,16 @@ export interface MetricSources {
   /** Undefined if everybody may connect. */
   readonly admission: AdmissionCounts | undefined;
   readonly facts: ProcessFacts;
+}
+
+/** Connections that one of our own limits has refused. */
+export interface RefusedConnections {
+  /** -max-connections */
+  readonly total: number;
+  /** -max-waiting-per-address */
+  readonly source: number;
+  /** -max-connections-per-key */
+  readonly key: number;
 }
 
 /** Gauges of the router. */
@@ -39,6 +50,8 @@ export interface QueueCounts {
   readonly averageMs: number;
   /** Frames that left in one write. */
   readonly framesPerWrite: Histogram;
+  /** Of the slabs that are in use. */
+  readonly memoryBytes: number;
 }
 
 export interface TlsCounters {

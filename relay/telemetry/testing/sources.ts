@@ -34,7 +34,8 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
   return {
     core: new Counters(),
     clients: { keys: 0, duplicateKeys: 0 },
-    queues: { averageMs: 0, framesPerWrite: createHistogram(writeFramesBounds) },
+    queues: { averageMs: 0, framesPerWrite: createHistogram(writeFramesBounds), memoryBytes: 0 },
+    refused: { total: 0, source: 0, key: 0 },
     tls: { accepted: 0, rejected: 0, requests: { "1.2": 0, "1.3": 0 }, active: { "1.2": 0, "1.3": 0 } },
     stun: createStunCounters(),
     bootstrapDns: new BootstrapDns(() => 0).counters,
