@@ -150,7 +150,7 @@ perRelay(
 
 perRelay(
   "38. Given that pair, then it is valid for a year.",
-  { todo: "finding: ours makes it for ten years, as in its mode pinned" },
+  {},
   async (t, kind) => {
     const files = await ownFiles(t, "127.0.0.1");
     await rm(path.join(files.folder, "certs"), { recursive: true });

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { RelayConfig } from "./schema.ts";
-import { createSelfSigned, pinnedValidity } from "../crypto/self-signed.ts";
+import { createSelfSigned, manualValidity, pinnedValidity, type Validity } from "../crypto/self-signed.ts";
 import { KitError } from "../errors.ts";
 import { readIfThere, writeWhole } from "./files.ts";
 
@@ -29,7 +29,7 @@ export function certificatePaths(folder: string, hostname: string): CertificateP
 
 /**
  * Reads the certificate that a relay serves. In mode `pinned`, and for an IP address in mode `manual` (as derper does),
- * a self-signed pair is made if neither file is there.
+ * a self-signed pair is made if neither file is there: for ten years in `pinned`, for one in `manual`.
  *
  * @param folder the certificate folder, absolute
  * @throws KitError `certificate-invalid` or `file-unreadable`
@@ -42,7 +42,7 @@ export async function loadCertificate(
   const paths = certificatePaths(folder, hostname);
   const [chain, key] = await Promise.all([readIfThere(paths.crt), readIfThere(paths.key)]);
   if (chain === undefined && key === undefined && (certMode === "pinned" || isIP(hostname) !== 0)) {
-    return makePair(folder, hostname, now);
+    return makePair(folder, hostname, certMode === "pinned" ? pinnedValidity(now) : manualValidity(now));
   }
   if (chain === undefined || key === undefined) {
     const missing = chain === undefined ? paths.crt : paths.key;
@@ -71,8 +71,8 @@ export function findPairFault(
   return undefined;
 }
 
-async function makePair(folder: string, hostname: string, now: Date): Promise<CertificatePair> {
-  const { certificatePem, keyPem } = createSelfSigned({ hostName: hostname, ...pinnedValidity(now) });
+async function makePair(folder: string, hostname: string, validity: Validity): Promise<CertificatePair> {
+  const { certificatePem, keyPem } = createSelfSigned({ hostName: hostname, ...validity });
   const paths = certificatePaths(folder, hostname);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });

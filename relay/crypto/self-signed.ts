@@ -54,18 +54,23 @@ export function createSelfSigned({ hostName, notBefore, notAfter, ...given }: Se
   };
 }
 
-const dayMs = 86_400_000;
-const pinnedDays = 3_652;
+export type Validity = Pick<SelfSignedOptions, "notBefore" | "notAfter">;
 
-/**
- * When a pinned certificate is valid: ten years, as a new one would be a new pin, and from a day ago on, for clients
- * whose clock is behind.
- */
-export function pinnedValidity(now: Date): Pick<SelfSignedOptions, "notBefore" | "notAfter"> {
-  return {
-    notBefore: new Date(now.getTime() - dayMs),
-    notAfter: new Date(now.getTime() + pinnedDays * dayMs),
-  };
+/** When a pinned certificate is valid: for ten years, as a new one would be a new pin. */
+export function pinnedValidity(now: Date): Validity {
+  return validity(now, 3_652);
+}
+
+/** When one is valid that stands in for an authority's: for a year, as derper's and as long as clients take. */
+export function manualValidity(now: Date): Validity {
+  return validity(now, 365);
+}
+
+const dayMs = 86_400_000;
+
+/** From a day ago on, for clients whose clock is behind. */
+function validity(now: Date, days: number): Validity {
+  return { notBefore: new Date(now.getTime() - dayMs), notAfter: new Date(now.getTime() + days * dayMs) };
 }
 
 /** The CertName that pins a certificate: the SHA-256 of its whole DER. */
