@@ -6,6 +6,9 @@ import { StreamTransport } from "./stream-transport.ts";
 /** Opens the session that a transport belongs to. */
 export type OpenSession = (transport: Transport) => Session;
 
+/** As much as Node reads at once, in bytes. Bun reads more, and a client that is held back would be so too late. */
+const pieceLength = 65_536;
+
 /**
  * Runs DERP over an upgraded socket.
  *
@@ -21,9 +24,16 @@ export function attachSession(
   const transport = new StreamTransport(socket);
   const session = openSession(transport);
   transport.onDrained = () => session.handleDrained(now());
-  socket.on("data", (chunk: Buffer) => session.receive(chunk, now()));
+  const receive = (chunk: Buffer): void => {
+    session.receive(chunk.length <= pieceLength ? chunk : chunk.subarray(0, pieceLength), now());
+    if (chunk.length <= pieceLength) return;
+    const rest = chunk.subarray(pieceLength);
+    if (socket.isPaused()) socket.unshift(rest);
+    else receive(rest);
+  };
+  socket.on("data", receive);
   socket.on("end", () => session.close("end"));
   socket.on("close", () => session.close("end"));
   socket.on("error", () => session.close("end")); // The peer's network failed; `close` follows.
-  if (head.length > 0) session.receive(head, now());
+  if (head.length > 0) receive(head);
 }
