@@ -104,23 +104,26 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     : undefined;
   acquired.use(stun);
   const plainAddress = { host: listen.host, port: config.httpPort };
-  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, debug);
-  acquired.use(http);
   const { home, derp: servesDerp, acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
+  const routes = {
+    answers: {
+      home,
+      derp: servesDerp,
+      health: (): Health => ({ ok: state === "serving", version, bundle, state }),
+      bootstrapDns: (question: string, asker: string) => bootstrapDns.answer(question, asker),
+    },
+    debug,
+  };
+  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, routes);
+  acquired.use(http);
   const derp = await startDerpServer({
     core,
     listen,
     hostname: config.hostname,
     certificate,
-    answers: {
-      home,
-      derp: servesDerp,
-      health: () => ({ ok: state === "serving", version, bundle, state }),
-      bootstrapDns: (question, asker) => bootstrapDns.answer(question, asker),
-    },
+    ...routes,
     accepts: createAcceptLimit({ perSecond, burst }, tls, now),
     caps,
-    debug,
     tls,
     keepaliveMs: milliseconds(config.tcpKeepaliveTime),
     now,

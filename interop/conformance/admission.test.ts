@@ -242,7 +242,6 @@ statement(
   },
   {
     relay: { flags: { "accept-connection-limit": "1", "accept-connection-burst": "4" } },
-    todo: { bun: "finding: Bun does not ask before it takes a connection" },
   },
 );
 

@@ -103,7 +103,6 @@ statement(
     const alone = await negotiated(["h2"]).catch(() => "refused");
     assert.equal(alone, differs("Q5", { derper: "h2", ours: "refused" }));
   },
-  { todo: { bun: "finding: on Bun the listener negotiates no ALPN" } },
 );
 
 statement(

@@ -1,7 +1,14 @@
 /** The pages under /debug/, as derper answers them but for what is Go's alone. Pure: a request in, an answer out. */
 import { normaliseIp } from "../ip-address.ts";
 import type { DebugAccess, DebugRequest } from "./debug-access.ts";
-import { browserHeaders, escapeHtml, type PlainAnswer, plainError } from "./http-answers.ts";
+import {
+  browserHeaders,
+  escapeHtml,
+  type PendingAnswer,
+  type PlainAnswer,
+  plainError,
+  redirect,
+} from "./http-answers.ts";
 
 export interface DebugContext {
   readonly access: DebugAccess;
@@ -24,7 +31,7 @@ export interface DebugContext {
 
 interface Page {
   readonly description: string;
-  readonly answer: (context: DebugContext) => PlainAnswer | Promise<PlainAnswer>;
+  readonly answer: (context: DebugContext) => PendingAnswer;
 }
 
 /** The pages may have styles in their text; the index may not. */
@@ -60,12 +67,9 @@ const pages: ReadonlyMap<string, Page> = new Map([
  *
  * @returns undefined for any other path
  */
-export function debugAnswer(
-  request: DebugRequest,
-  context: DebugContext,
-): PlainAnswer | Promise<PlainAnswer> | undefined {
+export function debugAnswer(request: DebugRequest, context: DebugContext): PendingAnswer | undefined {
   const { path, query } = splitTarget(request.target);
-  if (path === "/debug") return redirect(request.method, `/debug/${query}`);
+  if (path === "/debug") return redirect(307, `/debug/${query}`, request.method); // Go's mux adds the slash.
   if (!path.startsWith("/debug/")) return undefined;
   const known = pages.get(path);
   if (!context.access(request)) {
@@ -84,17 +88,6 @@ function permission({ remoteAddress = "" }: DebugRequest): string {
 function splitTarget(target: string): { path: string; query: string } {
   const [path = ""] = target.split("?", 1);
   return { path, query: target.slice(path.length) };
-}
-
-/** As Go's mux sends those who leave out the slash. */
-function redirect(method: string, location: string): PlainAnswer {
-  if (method !== "GET" && method !== "HEAD")
-    return { status: 307, headers: { Location: location }, body: "" };
-  return {
-    status: 307,
-    headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
-    body: `<a href="${escapeHtml(location)}">Temporary Redirect</a>.\n\n`,
-  };
 }
 
 /** Byte for byte as derper writes it, which closes no element. */

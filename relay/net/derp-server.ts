@@ -1,34 +1,31 @@
 /** The relay's HTTPS listener: plain requests get their answer, upgrades become DERP sessions. */
 import { once } from "node:events";
-import { type IncomingMessage, STATUS_CODES } from "node:http";
-import { createServer } from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createSecureContext, type TLSSocket } from "node:tls";
+import { createSecureContext, createServer, type TLSSocket } from "node:tls";
 import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
 import type { ConnectionCaps, Place } from "./connection-caps.ts";
-import { debugAnswer, type DebugContext } from "./debug-pages.ts";
-import { answer, type AnswerContext, type PlainAnswer, plainError } from "./http-answers.ts";
-import { debugRequest, listenOn, plainRequest, respond } from "./http-messages.ts";
+import { listenOn } from "./http-messages.ts";
+import { createHttpServer } from "./http-server.ts";
+import { answerMain, type RouteContext } from "./routes.ts";
 import type { TlsCounters } from "./tls-counters.ts";
 import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
-import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
+import { parseUpgrade, renderUpgradeAnswer, type UpgradeRequest } from "./upgrade.ts";
 import { attachWebSocket } from "./websocket.ts";
 
-export interface DerpServerOptions {
+export interface DerpServerOptions extends RouteContext {
   readonly core: RelayCore;
   readonly listen: ListenAddress;
   readonly hostname: string;
   readonly certificate: CertificatePair;
-  readonly answers: AnswerContext;
   /** Decides on each TCP connection whether it is taken; one that is not is closed at once. */
   readonly accepts: () => boolean;
   readonly caps: ConnectionCaps;
-  readonly debug: DebugContext;
   readonly tls: TlsCounters;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
   readonly keepaliveMs: number;
@@ -46,11 +43,8 @@ export interface DerpServer extends AsyncDisposable {
   useCertificate(certificate: CertificatePair): void;
 }
 
-/** Absolute limits on what comes before DERP: the TLS handshake and the request's head. */
+/** For the TLS handshake. derper: 30 s. */
 const handshakeMs = 15_000;
-const headMs = 15_000;
-/** A client that was refused has so long to read why and to leave. */
-const dismissMs = 5_000;
 const dayMs = 86_400_000;
 
 /**
@@ -67,12 +61,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     ...context(),
     ...listenerOptions(hostname, () => secureContext),
     handshakeTimeout: handshakeMs,
-    headersTimeout: headMs,
-    requestTimeout: 30_000,
-    connectionsCheckingInterval: 2_000,
-    // Other upgrades are ignored, as derper ignores them: those requests are answered as if they had not asked.
-    shouldUpgradeCallback: ({ url = "", headers }: IncomingMessage) =>
-      options.answers.derp && parseUpgrade(url, headers) !== undefined,
+    noDelay: true,
   });
   const sockets = new Set<Duplex>();
   /** By the far end of the connection: the socket within TLS is another object than the one that was accepted. */
@@ -92,8 +81,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   // The meta certificate says how long it lasts; nobody minds, but nobody shall have to (repair Q6).
   const daily = setInterval(refresh, dayMs).unref();
 
-  // On Bun this comes after the TLS handshake. What is closed here never gets further; unlike derper, which ends with the
-  // first one that is too many (repair Q2).
+  // What is closed here never gets further; unlike derper, which ends with the first one that is too many (repair Q2).
   server.prependListener("connection", (socket: Socket) => {
     const place = options.caps.enter(socket.remoteAddress ?? "");
     if (place === undefined) options.tls.rejected++;
@@ -113,23 +101,25 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   });
   // `handshakeTimeout` and failed handshakes only emit this: without destroy() the socket would stay.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
+  const serveHttp = createHttpServer({
+    answer(request, message, done) {
+      options.tls.begin(message.socket, done);
+      return answerMain(request, message, options);
+    },
+    // Other upgrades are ignored, as derper ignores them.
+    upgrade({ target, headers }, message) {
+      const upgrade = options.answers.derp ? parseUpgrade(target, headers) : undefined;
+      if (upgrade === undefined) return undefined;
+      const loggedIn = settling(places.get(nameOf(message.socket)));
+      return (socket, head) => {
+        if (closed === undefined) takeOver(upgrade, message, socket, head, options, loggedIn);
+        else socket.destroy();
+      };
+    },
+  });
   server.on("secureConnection", (socket: TLSSocket) => {
-    if (!acceptsServerName(hostname, socket.servername || undefined)) socket.destroy();
-  });
-  server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("request", (request, response) => {
-    options.tls.begin(request.socket, response);
-    respond(request, response, answerPlain(request, options));
-  });
-  // HTTP CONNECT is for derper's experimental ACE, which is off there by default.
-  server.on("connect", (request, socket) => {
-    options.tls.begin(request.socket, socket);
-    dismiss(socket, plainError(403, "CONNECT not enabled"));
-  });
-  server.on("upgrade", (request, socket, head) => {
-    if (closed === undefined) {
-      handleUpgrade(request, socket, head, options, () => places.get(nameOf(request.socket))?.settle());
-    } else socket.destroy();
+    if (acceptsServerName(hostname, socket.servername || undefined)) serveHttp(socket);
+    else socket.destroy();
   });
   await listenOn(server, options.listen, "The relay");
 
@@ -155,21 +145,16 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   };
 }
 
-function handleUpgrade(
-  request: IncomingMessage,
+function takeOver(
+  upgrade: UpgradeRequest,
+  message: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   options: DerpServerOptions,
   loggedIn: () => void,
 ): void {
-  const upgrade = parseUpgrade(request.url ?? "", request.headers);
-  const { core, answers, keepaliveMs, now } = options;
+  const { core, keepaliveMs, now } = options;
   options.tls.begin(socket, socket);
-  if (upgrade === undefined || !answers.derp) {
-    // Where `shouldUpgradeCallback` is not known (Bun), requests for other upgrades come here as well.
-    dismiss(socket, answerPlain(request, options));
-    return;
-  }
   const connection = socket as TLSSocket;
   connection.setNoDelay(true);
   connection.setTimeout(0);
@@ -181,7 +166,7 @@ function handleUpgrade(
       core.counters.webSocketAccepts++;
       return core.open(transport, Buffer.alloc(0), origin, now(), loggedIn);
     };
-    attachWebSocket(request, socket, head, open, now);
+    attachWebSocket(message, socket, head, open, now);
   } else {
     const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
     const open: OpenSession = (transport) => core.open(transport, greeting, origin, now(), loggedIn);
@@ -189,42 +174,12 @@ function handleUpgrade(
   }
 }
 
+/** For the session to call: it holds on to its connection's place, and not to the request. */
+function settling(place: Place | undefined): () => void {
+  return () => place?.settle();
+}
+
 /** The far end of a connection, which no two that are open share. */
 function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
-}
-
-function answerPlain(
-  request: IncomingMessage,
-  { answers, debug }: DerpServerOptions,
-): PlainAnswer | Promise<PlainAnswer> {
-  return debugAnswer(debugRequest(request), debug) ?? answer(plainRequest(request, debug.access), answers);
-}
-
-/**
- * Answers on a socket that Node has handed over, and is done with it. What the client still sends is read and dropped:
- * nobody would notice the end of a stream that nobody reads, and the socket would stay.
- */
-function dismiss(socket: Duplex, last: PlainAnswer | Promise<PlainAnswer>): void {
-  socket.on("error", () => {});
-  socket.on("end", () => socket.destroy());
-  socket.resume();
-  void Promise.resolve(last).then((found) => {
-    socket.end(renderAnswer(found));
-    setTimeout(() => socket.destroy(), dismissMs).unref();
-  });
-}
-
-function renderAnswer({ status, headers, body }: PlainAnswer): string {
-  const lines = Object.entries({
-    ...headers,
-    "Content-Length": `${Buffer.byteLength(body)}`,
-    Connection: "close",
-  });
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    ...lines.map(([name, value]) => `${name}: ${value}`),
-    "",
-    body,
-  ].join("\r\n");
 }

@@ -145,8 +145,9 @@ test("29. without DERP, /derp is 404, the probes go on, and the home page says s
 
 test("30. plain HTTP answers the captive-portal check, sends GET and HEAD to HTTPS and refuses the rest", () => {
   const plain = (method: string, target: string) =>
-    answerPlainPort(requestFor(target, { method, challenge: "ts_x" }), "relay.example:8080");
+    answerPlainPort(requestFor(target, { method, challenge: "ts_x" }), "relay.example:8080", target);
   assert.equal(plain("GET", "/generate_204").headers["X-Tailscale-Response"], "response ts_x");
+  assert.deepEqual([plain("CONNECT", "/").status, plain("CONNECT", "/").body], [404, "404 page not found\n"]);
   const moved = plain("GET", "/foo?x=1");
   assert.deepEqual([moved.status, moved.headers["Location"]], [302, "https://relay.example:8080/foo?x=1"]);
   assert.deepEqual([plain("HEAD", "/").status, plain("HEAD", "/").body], [302, ""]);
@@ -161,7 +162,7 @@ test("27. who may see the debug pages is told of them, and nobody else", () => {
   const seen = (mayDebug: boolean): string => answer(requestFor("/", { mayDebug }), context()).body;
   assert.match(seen(true), /href="\/debug\/"/);
   assert.doesNotMatch(seen(false), /debug/);
-  const plain = answerPlainPort(requestFor("/", { mayDebug: true }), "a");
+  const plain = answerPlainPort(requestFor("/", { mayDebug: true }), "a", "/");
   assert.equal(plain.headers["Location"], "https://a/debug/");
 });
 

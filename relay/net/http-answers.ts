@@ -15,9 +15,17 @@ export interface PlainRequest {
 
 export interface PlainAnswer {
   readonly status: number;
+  /** What stands behind the status, if it is not the usual. */
+  readonly reason?: string;
+  /** A body without Content-Type is sent as plain text, as Go takes one for that by looking at it. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** Sent as it is, with neither Date nor Content-Length: Go refuses what is no request in this way. */
+  readonly bare?: boolean;
 }
+
+/** An answer, or one that takes time to find. It is always found. */
+export type PendingAnswer = PlainAnswer | Promise<PlainAnswer>;
 
 /** What `/healthz` says. `ok` decides between 200 and 503. */
 export interface Health {
@@ -45,11 +53,11 @@ export interface AnswerContext {
 
 /** The headers that derper sends with everything a person's browser might show. */
 export const browserHeaders: Readonly<Record<string, string>> = {
-  "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
   "Content-Security-Policy":
     "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; block-all-mixed-content; object-src 'none'",
-  "X-Frame-Options": "DENY",
+  "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
   "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
 };
 
 /** Answers a request that is not a DERP upgrade. */
@@ -66,7 +74,7 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
     case "/generate_204":
       return generate204(request.challenge);
     case "/robots.txt":
-      return text(200, "User-agent: *\nDisallow: /\n", browserHeaders);
+      return { status: 200, headers: browserHeaders, body: "User-agent: *\nDisallow: /\n" };
     case "/bootstrap-dns":
       return bootstrapDns(request, context);
     case "/healthz":
@@ -80,23 +88,31 @@ export function answer(request: PlainRequest, context: AnswerContext): PlainAnsw
  * Answers on the plain HTTP port beside HTTPS, but for the debug pages: the captive-portal check; everything else is
  * sent to HTTPS, whatever host and port the client names, and who may debug from `/` to the debug pages.
  *
- * @param host the request's Host header
+ * @param uri path and query as the client wrote them
  */
-export function answerPlainPort(request: PlainRequest, host: string): PlainAnswer {
+export function answerPlainPort(request: PlainRequest, host: string, uri: string): PlainAnswer {
   const { method, target, challenge, mayDebug } = request;
   if (target.split("?", 1)[0] === "/generate_204") return generate204(challenge);
+  if (method === "CONNECT") return plainError(404, "404 page not found");
   if (method !== "GET" && method !== "HEAD") return plainError(400, "Use HTTPS");
-  const location = `https://${host}${mayDebug && target === "/" ? "/debug/" : target}`;
+  return redirect(302, `https://${host}${mayDebug && uri === "/" ? "/debug/" : uri}`, method);
+}
+
+/** A redirect as Go's `http.Redirect` writes it: with a link for those who asked with GET. */
+export function redirect(status: 302 | 307, location: string, method: string): PlainAnswer {
+  const reason = status === 302 ? "Found" : "Temporary Redirect";
+  const isPage = method === "GET" || method === "HEAD";
   return {
-    status: 302,
-    headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
-    body: method === "HEAD" ? "" : `<a href="${escapeHtml(location)}">Found</a>.\n\n`,
+    status,
+    headers: { ...(isPage ? { "Content-Type": "text/html; charset=utf-8" } : {}), Location: location },
+    body: method === "GET" ? `<a href="${escapeHtml(location)}">${reason}</a>.\n\n` : "",
   };
 }
 
 /** An error as Go's `http.Error` writes it. */
 export function plainError(status: number, message: string): PlainAnswer {
-  return text(status, `${message}\n`, { "X-Content-Type-Options": "nosniff" });
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
+  return { status, headers, body: `${message}\n` };
 }
 
 /** Escapes what stands in HTML, also in an attribute, as Go's `html.EscapeString` does. */
@@ -149,10 +165,6 @@ function home({ home: option, derp }: AnswerContext, mayDebug: boolean): PlainAn
   if (option === "blank") return { status: 200, headers: html, body: "" };
   if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
   return { status: 200, headers: html, body: renderHomePage(derp, mayDebug) };
-}
-
-function text(status: number, body: string, headers: Readonly<Record<string, string>>): PlainAnswer {
-  return { status, headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" }, body };
 }
 
 const renderHomePage = (derp: boolean, mayDebug: boolean): string => `<!doctype html>

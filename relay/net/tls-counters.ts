@@ -21,7 +21,6 @@ export class TlsCounters {
   }
 }
 
-/** A request's socket is not a TLSSocket on Bun. */
 function versionOf(socket: Duplex): string {
   const protocol = socket instanceof TLSSocket ? socket.getProtocol() : null;
   return versions[protocol ?? ""] ?? "unknown";

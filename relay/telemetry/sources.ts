@@ -61,7 +61,7 @@ export interface TlsCounters {
   readonly rejected: number;
   /**
    * HTTP requests, those that became DERP connections among them, by the version of TLS that they came through: `1.2`,
-   * `1.3`, and derper's `unknown` where the runtime does not tell, as Bun does not.
+   * `1.3`, and derper's `unknown`.
    */
   readonly requests: Readonly<Record<string, number>>;
   /** Those that are not finished: above all the DERP connections. */

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { exchangeHttp, getRequest } from "../testing/http-connection.ts";
+import { buildDebugAccess } from "./debug-access.ts";
+import type { HttpService } from "./http-server.ts";
+import { answerBeside, answerMain, type RouteContext } from "./routes.ts";
+
+const context: RouteContext = {
+  answers: {
+    home: "blank",
+    derp: true,
+    health: () => ({ ok: true, version: "1", bundle: null, state: "serving" }),
+    bootstrapDns: (question, asker) => `${asker} asks for ${question}`,
+  },
+  debug: {
+    access: buildDebugAccess({
+      allowIp: "",
+      trustedCidrs: "",
+      readKey: () => undefined,
+      strictDerper: false,
+    }),
+    hostname: "a",
+    machine: "vm",
+    dev: false,
+    version: "1",
+    meshKey: false,
+    uptimeSeconds: () => 1,
+    vars: () => "{}\n",
+    varz: () => "answers 1\n",
+    check: () => Promise.resolve([]),
+  },
+};
+
+/** What a request is answered on a port, without the headers that do not matter. */
+async function asked(
+  t: TestContext,
+  route: typeof answerMain,
+  target: string,
+  ...headers: string[]
+): Promise<string> {
+  const service: HttpService = { answer: (request, message) => route(request, message, context) };
+  return exchangeHttp(t, service, getRequest(target, ...headers, "Connection: close"));
+}
+
+test("on the main port the client's address and the first of two challenges count", async (t) => {
+  assert.match(await asked(t, answerMain, "/bootstrap-dns?q=b"), /\r\n\r\n127\.0\.0\.1 asks for b$/);
+  const challenges = ["X-Tailscale-Challenge: first", "X-Tailscale-Challenge: second"];
+  assert.match(
+    await asked(t, answerMain, "/generate_204", ...challenges),
+    /\r\nX-Tailscale-Response: response first\r\n/,
+  );
+});
+
+test("114. who stands behind a proxy cannot hide it behind an X-Forwarded-For of his own", async (t) => {
+  assert.match(await asked(t, answerMain, "/%64ebug/varz"), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nanswers 1\n$/);
+  const both = ["X-Forwarded-For:", "X-Forwarded-For: 192.0.2.1"];
+  assert.match(await asked(t, answerMain, "/debug/varz", ...both), /^HTTP\/1\.1 403 Forbidden\r\n/);
+});
+
+test("30. beside HTTPS a redirect keeps a target as it is, and what begins with /debug is the main port's", async (t) => {
+  const beside = (target: string): Promise<string> => asked(t, answerBeside, target);
+  assert.match(await beside("/%64erp/a%2Fb?%zz"), /\r\nLocation: https:\/\/a\/%64erp\/a%2Fb\?%zz\r\n/);
+  assert.match(
+    await beside("http://b.example:8080/x?y"),
+    /\r\nLocation: https:\/\/b\.example:8080\/x\?y\r\n/,
+  );
+  assert.match(await beside("/%64ebug/varz"), /\r\nLocation: https:\/\/a\/%64ebug\/varz\r\n/);
+  assert.match(await beside("/debug/varz"), /\r\n\r\nanswers 1\n$/);
+  assert.match(await beside("/debugging"), /^HTTP\/1\.1 200 OK\r\n[^]*\r\nContent-Length: 0\r\n/);
+  assert.match(await beside("/"), /\r\nLocation: https:\/\/a\/debug\/\r\n/);
+});
