@@ -14,7 +14,7 @@ import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
 import { answerMain, type RouteContext } from "./routes.ts";
 import type { TlsCounters } from "./tls-counters.ts";
-import { acceptsServerName, contextOptions, listenerOptions } from "./tls-identity.ts";
+import { contextOptions, listenerOptions, unnamedOptions } from "./tls-identity.ts";
 import { parseUpgrade, renderUpgradeAnswer, type UpgradeRequest } from "./upgrade.ts";
 import { attachWebSocket } from "./websocket.ts";
 
@@ -58,7 +58,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   const context = () => contextOptions(certificate, core.publicKey, new Date());
   let secureContext = createSecureContext(context());
   const server = createServer({
-    ...context(),
+    ...unnamedOptions(hostname, context()),
     ...listenerOptions(hostname, () => secureContext),
     handshakeTimeout: handshakeMs,
     noDelay: true,
@@ -76,7 +76,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   };
   const refresh = (): void => {
     secureContext = createSecureContext(context());
-    server.setSecureContext(context());
+    server.setSecureContext(unnamedOptions(hostname, context()));
   };
   // The meta certificate says how long it lasts; nobody minds, but nobody shall have to (repair Q6).
   const daily = setInterval(refresh, dayMs).unref();
@@ -117,10 +117,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       };
     },
   });
-  server.on("secureConnection", (socket: TLSSocket) => {
-    if (acceptsServerName(hostname, socket.servername || undefined)) serveHttp(socket);
-    else socket.destroy();
-  });
+  server.on("secureConnection", serveHttp);
   await listenOn(server, options.listen, "The relay");
 
   return {

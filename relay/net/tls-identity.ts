@@ -47,21 +47,29 @@ export function contextOptions(pair: CertificatePair, relayKey: NodeKey, now: Da
  * Options of the listener. Only HTTP/1.1 is offered: DERP cannot upgrade from HTTP/2 (repair Q5); a hello without ALPN,
  * which is what Tailscale clients send, is fine.
  *
- * With a DNS name, a connection for another name is refused (derper's manual mode); with an IP address any SNI goes.
- *
  * @param current the context to answer with; it changes when the certificate does
  */
 export function listenerOptions(hostname: string, current: () => SecureContext): TlsOptions {
   return {
     ALPNProtocols: ["http/1.1"],
-    SNICallback: (servername, done) => {
-      if (acceptsServerName(hostname, servername)) done(null, current());
-      else done(new Error(`no certificate for ${servername}`));
-    },
+    SNICallback: (servername, done) => done(null, isShownTo(servername, hostname) ? current() : undefined),
   };
 }
 
-/** Tells whether a client that asked for `servername` (undefined: sent no SNI) may be answered. */
-export function acceptsServerName(hostname: string, servername: string | undefined): boolean {
-  return isIP(hostname) !== 0 || servername?.toLowerCase() === hostname.toLowerCase();
+/**
+ * The context of the clients that `SNICallback` gives none, or is not asked about, as they name no server. With a DNS name
+ * it has no certificate, and the handshake fails before one is shown (derper's manual mode); with an IP address whoever
+ * comes is shown it.
+ *
+ * @param context from `contextOptions`
+ */
+export function unnamedOptions(hostname: string, context: SecureContextOptions): SecureContextOptions {
+  if (isIP(hostname) !== 0) return context;
+  const { cert: _cert, key: _key, ...rest } = context;
+  return rest;
+}
+
+/** To the letter, as derper compares. */
+function isShownTo(servername: string, hostname: string): boolean {
+  return isIP(hostname) !== 0 || servername === hostname;
 }
