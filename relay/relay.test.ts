@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { cp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
@@ -544,6 +544,17 @@ test("one address may knock so often, while clients that are logged in and trust
     assert.ok(varz.includes(`\nderpkit_connections_refused{limit="source"} ${refused}\n`));
     await joinRelay(t, running);
   }
+});
+
+test("who knocks at the plain HTTP port counts as well", async (t) => {
+  const relay = await relayFor(t, { maxWaitingPerAddress: 2, httpPort: await freePort() });
+  const plain = (): Socket => connectTcp({ host: "127.0.0.1", port: relay.httpPort ?? 0 });
+  const knocking = [plain(), plain()];
+  for (const socket of knocking) await once(socket, "connect");
+  const third = plain().resume();
+  await once(third, "close");
+  await assert.rejects(dial(relay));
+  for (const socket of knocking) socket.destroy();
 });
 
 test("there are so many connections in all", async (t) => {

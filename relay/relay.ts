@@ -114,7 +114,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     },
     debug,
   };
-  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, routes);
+  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, routes, caps);
   acquired.use(http);
   const derp = await startDerpServer({
     core,

@@ -4,6 +4,7 @@
  * Offices and carriers put many clients behind one address, so one that is logged in no longer counts for its source; what
  * is left are those who knock and do not come in.
  */
+import type { Socket } from "node:net";
 import { decodeIp, encodeIp, unmapIp } from "../ip-address.ts";
 
 export interface CapLimits {
@@ -79,6 +80,14 @@ export class ConnectionCaps {
     if (count === 0) this.#waiting.delete(source);
     else this.#waiting.set(source, count);
   }
+}
+
+/** Counts a socket until it closes. @returns undefined for one that is over a limit; it is closed */
+export function takePlace(socket: Socket, caps: ConnectionCaps): Place | undefined {
+  const place = caps.enter(socket.remoteAddress ?? "");
+  if (place === undefined) socket.destroy();
+  else socket.once("close", () => place.leave());
+  return place;
 }
 
 /** What counts as one source: an IPv4 address, or the 64 bits of an IPv6 address that a subscriber is given at least. */

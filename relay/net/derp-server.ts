@@ -9,7 +9,7 @@ import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
-import type { ConnectionCaps, Place } from "./connection-caps.ts";
+import { type ConnectionCaps, type Place, takePlace } from "./connection-caps.ts";
 import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
 import { answerMain, type RouteContext } from "./routes.ts";
@@ -83,21 +83,18 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
 
   // What is closed here never gets further; unlike derper, which ends with the first one that is too many (repair Q2).
   server.prependListener("connection", (socket: Socket) => {
-    const place = options.caps.enter(socket.remoteAddress ?? "");
-    if (place === undefined) options.tls.rejected++;
-    if (place === undefined || !options.accepts()) {
-      place?.leave();
-      socket.destroy();
-      return;
-    }
-    const name = nameOf(socket);
-    sockets.add(socket);
-    places.set(name, place);
-    socket.on("close", () => {
-      sockets.delete(socket);
-      places.delete(name);
-      place.leave();
-    });
+    const place = takePlace(socket, options.caps);
+    if (place === undefined) {
+      options.tls.rejected++;
+    } else if (options.accepts()) {
+      const name = nameOf(socket);
+      sockets.add(socket);
+      places.set(name, place);
+      socket.on("close", () => {
+        sockets.delete(socket);
+        places.delete(name);
+      });
+    } else socket.destroy();
   });
   // `handshakeTimeout` and failed handshakes only emit this: without destroy() the socket would stay.
   server.on("tlsClientError", (_error, socket) => socket.destroy());

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { ListenAddress } from "../config/listen-address.ts";
+import { type ConnectionCaps, takePlace } from "./connection-caps.ts";
 import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
 import { answerBeside, type RouteContext } from "./routes.ts";
@@ -15,12 +16,17 @@ export interface HttpPort extends AsyncDisposable {
  *
  * @throws KitError `port-in-use` or `listen-failed`
  */
-export async function startHttpPort(listen: ListenAddress, context: RouteContext): Promise<HttpPort> {
+export async function startHttpPort(
+  listen: ListenAddress,
+  context: RouteContext,
+  caps: ConnectionCaps,
+): Promise<HttpPort> {
   const sockets = new Set<Socket>();
   const serveHttp = createHttpServer({
     answer: (request, message) => answerBeside(request, message, context),
   });
   const server = createServer({ noDelay: true }, (socket) => {
+    if (takePlace(socket, caps) === undefined) return;
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     serveHttp(socket);
