@@ -1,5 +1,6 @@
 /** All checks of one node, and which of them builds on which. */
 import type { SecureContext } from "node:tls";
+import { StunSilence } from "../../relay/client/stun.ts";
 import type { DerpNode } from "../../infra/derpmap/derp-map.ts";
 import {
   CannotTest,
@@ -13,7 +14,7 @@ import {
 import { checkGenerate204, checkHealth, checkLatencyCheck, checkProbe } from "./checks/http.ts";
 import { checkFastStart, checkLogin, checkServerKey, type LoginSeen } from "./checks/login.ts";
 import { checkPackets, checkPing } from "./checks/packets.ts";
-import { checkStun, StunSilence } from "./checks/stun.ts";
+import { checkStun } from "./checks/stun.ts";
 import { checkMetaCertificate, checkTls, type TlsSeen } from "./checks/tls.ts";
 import { checkTransportSecrecy } from "./checks/transport-secrecy.ts";
 import type { Detour } from "./detour.ts";

@@ -1,8 +1,8 @@
 /** Verifies nodes from here, as Tailscale clients would use them. */
 import { RelayFailure } from "../../relay/client/failure.ts";
+import { askStun } from "../../relay/client/stun.ts";
 import { createTrust } from "../../relay/client/transport.ts";
 import { CannotTest, CheckFailed, type CheckResult } from "./check.ts";
-import { askStun } from "./checks/stun.ts";
 import type { Detour, Place } from "./detour.ts";
 import { type NodeReport, type NodeResult, verifyNode } from "./node.ts";
 import { resolve } from "./reach.ts";

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { StunSilence } from "../../../relay/client/stun.ts";
 import { decodeBindingRequest, encodeBindingResponse } from "../../../relay/stun/message.ts";
 import { createStunCounters, startStunServer } from "../../../relay/stun/server.ts";
 import { listenUdp } from "../testing/servers.ts";
-import { checkStun, StunSilence } from "./stun.ts";
+import { checkStun } from "./stun.ts";
 
 const at = (port: number, detoured = false) => ({ address: "127.0.0.1", port, detoured });
 
