@@ -99,6 +99,11 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "to the region's other relays this one is a client whose frames go to the core",
   },
   {
+    from: "relay/health/",
+    to: ["relay/health/", "relay/client/", "relay/core/session.ts", "relay/crypto/", "relay/ip-address.ts"],
+    why: "to itself the relay is a client; that its probes are its own is an answer to who asks, net and STUN among them",
+  },
+  {
     from: "relay/config/",
     to: [
       "relay/config/",
@@ -170,6 +175,8 @@ const pureFolders = [
   "relay/bootstrap-dns/names.ts",
   "relay/bootstrap-dns/resolve-names.ts",
   "relay/bootstrap-dns/rollout.ts",
+  "relay/health/probe-state.ts",
+  "relay/health/health-state.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
 ];
