@@ -31,6 +31,8 @@ export interface CoreOptions {
   readonly privateKey: PrivateKey;
   /** Decides who may come in; everybody who has a key by default. */
   readonly gate?: Gate | undefined;
+  /** Decides the same of the relay's own probes. */
+  readonly probeGate?: Gate | undefined;
   /** Keys of the region's mesh, 32 bytes each: whoever shows one is a relay. None by default. */
   readonly meshKeys?: readonly Buffer[];
   readonly limits?: Partial<SessionLimits>;
@@ -50,12 +52,16 @@ export class RelayCore {
   readonly router = new Router(this.counters);
   readonly #sessions = new Set<Session>();
   readonly #links = new Set<MeshLink>();
+  readonly #probes = new Set<Ticking>();
   readonly #shared: Shared;
+  /** What sessions of the relay's own probes share: all as it is, but for whom they could meet and what counts them. */
+  readonly #sharedByProbes: Shared;
   #toFlush: Flushable[] = [];
 
   constructor({
     privateKey,
     gate,
+    probeGate,
     meshKeys = [],
     limits,
     maxQueuedBytes,
@@ -85,6 +91,15 @@ export class RelayCore {
         else if (ticking instanceof MeshLink) this.#links.delete(ticking);
       },
     };
+    const counters = new Counters();
+    this.#sharedByProbes = {
+      ...this.#shared,
+      gate: probeGate,
+      meshKeys: [],
+      counters,
+      router: new Router(counters),
+      ended: (session) => this.#probes.delete(session),
+    };
   }
 
   /** Memory that holds packets on their way out, in bytes. */
@@ -92,7 +107,7 @@ export class RelayCore {
     return this.#shared.pool.bytesOut;
   }
 
-  /** Connections, logged in or not. */
+  /** Connections of others, logged in or not. */
   get size(): number {
     return this.#sessions.size;
   }
@@ -112,6 +127,17 @@ export class RelayCore {
   ): Session {
     const session = new Session(this.#shared, transport, origin, now, loggedIn);
     this.#sessions.add(session);
+    session.greet(head, now);
+    return session;
+  }
+
+  /**
+   * Begins a connection of one of the relay's own probes. It goes as any other does, and meets nobody: no client, no
+   * relay of the mesh and no counter sees it.
+   */
+  openProbe(transport: Transport, head: Buffer, origin: Origin, now: number): Session {
+    const session = new Session(this.#sharedByProbes, transport, origin, now, () => {});
+    this.#probes.add(session);
     session.greet(head, now);
     return session;
   }
@@ -140,6 +166,7 @@ export class RelayCore {
   tick(now: number): void {
     for (const session of this.#sessions) tickIfDue(session, now);
     for (const link of this.#links) tickIfDue(link, now);
+    for (const probe of this.#probes) tickIfDue(probe, now);
   }
 
   /**
@@ -175,6 +202,7 @@ export class RelayCore {
   close(reason: "shutdown"): void {
     for (const session of this.#sessions) session.close(reason);
     for (const link of this.#links) link.close(reason);
+    for (const probe of this.#probes) probe.close(reason);
   }
 }
 

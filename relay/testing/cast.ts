@@ -101,11 +101,17 @@ export class Client implements Transport {
   /** What the "socket" holds while the client does not read. */
   #stuck: Buffer[] | undefined;
 
-  constructor(stage: Stage, who: string | PrivateKey, origin: Partial<Origin> = {}) {
+  /** @param open how the relay begins the connection: as anybody's, unless it is one of its own probes */
+  constructor(
+    stage: Stage,
+    who: string | PrivateKey,
+    origin: Partial<Origin> = {},
+    open: "open" | "openProbe" = "open",
+  ) {
     this.#stage = stage;
     this.privateKey = typeof who === "string" ? privateKeyOf(who) : who;
     this.key = publicKeyOf(this.privateKey);
-    this.session = stage.core.open(
+    this.session = stage.core[open](
       this,
       Buffer.alloc(0),
       { ip: Buffer.alloc(16), port: 0, notIdeal: false, ...origin },
