@@ -17,11 +17,13 @@ export type Tap = (direction: "sent" | "received", bytes: Buffer) => void;
 /**
  * Connects with TCP_NODELAY, as Go does.
  *
+ * @param from the local address and port; the system's choice by default
  * @throws RelayFailure if nobody accepts, or if the signal aborts first
  */
-export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<Socket> {
+export async function dial(endpoint: Endpoint, signal: AbortSignal, from?: Endpoint): Promise<Socket> {
   const where = renderEndpoint(endpoint);
-  const socket = connect({ host: endpoint.address, port: endpoint.port, noDelay: true });
+  const local = from === undefined ? {} : { localAddress: from.address, localPort: from.port };
+  const socket = connect({ host: endpoint.address, port: endpoint.port, noDelay: true, ...local });
   try {
     await orGiveUp(once(socket, "connect"), signal, () => `a TCP connection to ${where}`);
   } catch (error) {

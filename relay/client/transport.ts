@@ -7,15 +7,20 @@ import { findIdentityFault, type RelayIdentity } from "./certificates.ts";
 import { describeError, dial, type Endpoint, type Tap, tapSocket } from "./dial.ts";
 import { orGiveUp, RelayFailure } from "./failure.ts";
 
-export interface TransportOptions {
+export interface TlsOptions {
   readonly endpoint: Endpoint;
-  readonly identity: RelayIdentity;
+  /** Where to connect from; the system's choice by default. */
+  readonly from?: Endpoint;
+  /** DNS name or IP address. */
+  readonly hostName: string;
   /** From `createTrust`. */
   readonly trust: tls.SecureContext;
   /** Limits the set-up; the transport lives on. */
   readonly signal: AbortSignal;
   readonly tap?: Tap;
 }
+
+export type TransportOptions = Omit<TlsOptions, "hostName" | "from"> & { readonly identity: RelayIdentity };
 
 export interface Transport extends AsyncDisposable {
   /** Application bytes in both directions. */
@@ -24,6 +29,12 @@ export interface Transport extends AsyncDisposable {
   readonly tlsVersion: string;
   /** DER of every certificate that the relay sent, in its order: leaf, intermediates, meta certificate. */
   readonly certificates: readonly Buffer[];
+}
+
+/** What a server has shown, and the reason to leave, as a clause, if there is one. */
+export interface Judgement {
+  readonly certificates: readonly Buffer[];
+  readonly fault: string | undefined;
 }
 
 /** How long a relay may take to take leave. */
@@ -43,29 +54,43 @@ export function createTrust(extraRoots: readonly string[] = []): tls.SecureConte
 }
 
 /**
- * Connects and checks who answers. SNI is the host name unless that is an IP address; ALPN is not offered, as native
- * clients offer none.
+ * Connects and checks who answers.
  *
  * @throws RelayFailure
  */
-export async function openTransport(options: TransportOptions): Promise<Transport> {
-  const { endpoint, identity, trust, signal, tap } = options;
-  const socket = await dial(endpoint, signal);
+export function openTransport({ identity, ...options }: TransportOptions): Promise<Transport> {
+  return openTls({ ...options, hostName: identity.hostName }, (stream) => {
+    const certificates = listCertificates(stream);
+    const chainFault = stream.authorized ? undefined : String(stream.authorizationError);
+    return { certificates, fault: findIdentityFault({ certificates, chainFault }, identity, new Date()) };
+  });
+}
+
+/**
+ * Connects, shakes hands and has it judged whom with. SNI is the host name unless that is an IP address; ALPN is not
+ * offered, as native clients offer none.
+ *
+ * @throws RelayFailure
+ */
+export async function openTls(
+  options: TlsOptions,
+  judge: (stream: tls.TLSSocket) => Judgement,
+): Promise<Transport> {
+  const { endpoint, from, hostName, trust, signal, tap } = options;
+  const socket = await dial(endpoint, signal, from);
   const stream = tls.connect({
     socket: tap === undefined ? socket : tapSocket(socket, tap),
     secureContext: trust,
-    // Our own check comes before the first byte is written. It knows pins, which Node's does not.
+    // The judgement comes before the first byte is written. It knows pins, which Node's does not.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
-    ...(isIP(identity.hostName) === 0 ? { servername: identity.hostName } : {}),
+    ...(isIP(hostName) === 0 ? { servername: hostName } : {}),
   });
   // Every failure ends in a close, which is what users of the stream wait for.
   stream.on("error", () => {});
   try {
     await orGiveUp(handshake(stream), signal, () => "the TLS handshake");
-    const certificates = listCertificates(stream);
-    const chainFault = stream.authorized ? undefined : String(stream.authorizationError);
-    const fault = findIdentityFault({ certificates, chainFault }, identity, new Date());
+    const { certificates, fault } = judge(stream);
     if (fault !== undefined) throw new RelayFailure(fault);
     const tlsVersion = stream.getProtocol() ?? "";
     return { stream, tlsVersion, certificates, [Symbol.asyncDispose]: () => closeStream(stream) };
