@@ -183,6 +183,9 @@ const editText =
   (chunk: Buffer): Buffer =>
     Buffer.from(chunk.toString("latin1").replace(from, to), "latin1");
 
+const unhealthy =
+  '{"ok":false,"version":"1","bundle":null,"state":"unhealthy","failing":["derp-login-ipv4","stun-ipv4"]}';
+
 function insertBehindServerKey(chunk: Buffer): Buffer {
   const at = chunk.indexOf(magic);
   const end = at + magic.length + 32;
@@ -277,6 +280,14 @@ const faults: Readonly<Record<string, Fault>> = {
     edit: editText(/^HTTP\/1\.1 20\d [^\r]*/, "HTTP/1.1 500 Internal Server Error"),
     fails: ["http-probe", "http-latency-check", "http-generate-204", "healthz"],
     says: /HTTP status 500, not 200/,
+  },
+  "says that it is unhealthy": {
+    edit: editText(
+      /200 OK([^]*)Content-Length: \d+([^]*)\{"ok":true,[^]*$/,
+      `503 Service Unavailable$1Content-Length: ${unhealthy.length}$2${unhealthy}`,
+    ),
+    fails: ["healthz"],
+    says: /^HTTP status 503, state unhealthy \(failing: derp-login-ipv4, stun-ipv4\)$/,
   },
   "answers no challenge": {
     edit: editText(/X-Tailscale-Response: response/i, "X-Tailscale-Response: nothing"),

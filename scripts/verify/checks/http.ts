@@ -60,7 +60,11 @@ export async function checkHealth(
     throw new CannotTest("this relay has no /healthz; derper has none either");
   }
   if (health === undefined) throw new CheckFailed("this relay has no /healthz to tell its bundle");
-  if (status !== 200 || !health.ok) throw new CheckFailed(`HTTP status ${status}, state ${health.state}`);
+  if (status !== 200 || !health.ok) {
+    const { state, failing = [] } = health;
+    const named = failing.length === 0 ? "" : ` (failing: ${failing.join(", ")})`;
+    throw new CheckFailed(`HTTP status ${status}, state ${state}${named}`);
+  }
   if (expectedBundle !== undefined && health.bundle !== expectedBundle) {
     throw new CheckFailed(`the bundle is ${health.bundle ?? "none"}, and ${expectedBundle} is expected`);
   }
@@ -125,6 +129,8 @@ interface Health {
   /** Null where the relay runs from its sources. */
   readonly bundle: string | null;
   readonly state: string;
+  /** Of a relay that is unhealthy, the probes of itself that fail. */
+  readonly failing?: readonly string[];
 }
 
 /** Reads the page; undefined if it is something else, such as the home page that derper serves on every path. */
@@ -139,7 +145,14 @@ function parseHealth(body: Buffer): Health | undefined {
 
 function isHealth(page: unknown): page is Health {
   if (typeof page !== "object" || page === null) return false;
-  const { ok, version, bundle, state } = page as Readonly<Record<string, unknown>>;
+  const { ok, version, bundle, state, failing = [] } = page as Readonly<Record<string, unknown>>;
   const isBundle = bundle === null || typeof bundle === "string";
-  return typeof ok === "boolean" && typeof version === "string" && isBundle && typeof state === "string";
+  const areNames = Array.isArray(failing) && failing.every((name) => typeof name === "string");
+  return (
+    typeof ok === "boolean" &&
+    typeof version === "string" &&
+    isBundle &&
+    typeof state === "string" &&
+    areNames
+  );
 }
