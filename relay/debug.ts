@@ -16,12 +16,13 @@ import { findInconsistencies } from "./telemetry/consistency.ts";
 import { coreSources } from "./telemetry/core-sources.ts";
 import { renderVars } from "./telemetry/expvar.ts";
 import { renderPrometheus } from "./telemetry/prometheus.ts";
-import type { MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
+import type { HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
 
 export interface Observed {
   readonly core: RelayCore;
   readonly tls: TlsCounters;
   readonly stun: StunCounters;
+  readonly health: HealthCounts;
   readonly bootstrapDns: BootstrapDnsCounters;
   readonly admission: Admission;
   readonly caps: ConnectionCaps;
@@ -34,7 +35,7 @@ export interface Observed {
 }
 
 export function createDebugContext({ config, meshKeys }: Settings, observed: Observed): DebugContext {
-  const { core, tls, stun, bootstrapDns, admission, caps, rateLimit, version, env, now } = observed;
+  const { core, tls, stun, health, bootstrapDns, admission, caps, rateLimit, version, env, now } = observed;
   const sources = (): MetricSources => ({
     ...coreSources(core),
     refused: { ...caps.refused, key: core.counters.refusedByKey },
@@ -43,6 +44,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     bootstrapDns,
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
     admission: admission.isOpen ? undefined : admission.counters,
+    health: config.selfProbe ? health : undefined,
     facts: readProcessFacts(version),
   });
   return {

@@ -21,11 +21,11 @@ import { startMeshClient } from "./mesh/mesh-client.ts";
 import { createAcceptLimit } from "./net/accept-limit.ts";
 import { ConnectionCaps } from "./net/connection-caps.ts";
 import { startDerpServer } from "./net/derp-server.ts";
-import type { Health } from "./net/http-answers.ts";
 import { startHttpPort } from "./net/http-port.ts";
 import { TlsCounters } from "./net/tls-counters.ts";
 import { buildNetworks, contains, parseNetworkList } from "./config/networks.ts";
 import { maxConnections, memoryLimit } from "./process-facts.ts";
+import { createSelfProbes } from "./self-probes.ts";
 import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
 import { createStunCounters, startStunServer } from "./stun/server.ts";
 
@@ -38,6 +38,8 @@ export interface RelayDependencies {
   readonly log: (line: string) => void;
   /** The environment, which derper too takes who may look at the debug pages from. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds between the rounds of the relay's probes of itself; 5 s by default. */
+  readonly probeEveryMs?: number;
 }
 
 export interface Relay extends AsyncDisposable {
@@ -77,7 +79,8 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const { listen, certificate } = settings;
   const { version, bundle, log, env } = dependencies;
   const admission = createAdmission(settings, dependencies);
-  const core = createCore(settings, admission.gate, env);
+  const selfProbes = createSelfProbes(settings, { log, now, everyMs: dependencies.probeEveryMs });
+  const core = createCore(settings, admission.gate, selfProbes.gate, env);
   const meshAddresses = new Map<MeshWith, string>();
   const caps = createCaps(config, meshAddresses);
   const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
@@ -88,19 +91,27 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     ...counted,
     caps,
     admission: admission.admission,
+    health: selfProbes.health,
     rateLimit: () => rateLimit,
     version,
     env,
     now,
   };
   const debug = createDebugContext(settings, observed);
-  let state: Health["state"] = "serving";
+  let stopping = false;
 
   await using acquired = new AsyncDisposableStack();
   acquired.use(admission.admission);
   acquired.use(startRefreshing({ config, bootstrapDns, random: Math.random, log }));
   const stun = config.stun
-    ? await startStunServer({ host: listen.host, port: config.stunPort, counters: stunCounters, log })
+    ? await startStunServer({
+        host: listen.host,
+        port: config.stunPort,
+        counters: stunCounters,
+        isSilent: selfProbes.isSilent,
+        isOwnProbe: selfProbes.isOwnDatagram,
+        log,
+      })
     : undefined;
   acquired.use(stun);
   const plainAddress = { host: listen.host, port: config.httpPort };
@@ -109,7 +120,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     answers: {
       home,
       derp: servesDerp,
-      health: (): Health => ({ ok: state === "serving", version, bundle, state }),
+      health: () => selfProbes.describe({ version, bundle }, stopping),
       bootstrapDns: (question: string, asker: string) => bootstrapDns.answer(question, asker),
     },
     debug,
@@ -123,6 +134,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     certificate,
     ...routes,
     accepts: createAcceptLimit({ perSecond, burst }, tls, now),
+    isOwnProbe: selfProbes.isOwnConnection,
     caps,
     tls,
     keepaliveMs: milliseconds(config.tcpKeepaliveTime),
@@ -130,13 +142,14 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   });
   acquired.use(derp);
   for (const client of startMesh(settings, core, log, meshAddresses)) acquired.use(client);
+  const probing = acquired.use(selfProbes.start(derp, stun, core));
   const ticking = setInterval(() => {
     core.tick(now());
     admission.admission.tick(now());
   }, tickMs);
   acquired.defer(() => {
     clearInterval(ticking);
-    state = "stopping";
+    stopping = true;
   });
   const running = acquired.move();
   return {
@@ -156,7 +169,8 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       }
     },
     async drain(cut) {
-      state = "stopping";
+      stopping = true;
+      await probing?.[Symbol.asyncDispose](); // What they would find now is the stop.
       derp.stopAccepting();
       core.drain(milliseconds(config.drain), now());
       while (core.size > 0 && !cut.aborted) await sleep(tickMs, undefined, { signal: cut }).catch(() => {});
@@ -183,6 +197,7 @@ function createAdmission(
 function createCore(
   { config, privateKey, meshKeys, rateLimit }: Settings,
   gate: Gate | undefined,
+  probeGate: Gate,
   env: RelayDependencies["env"],
 ): RelayCore {
   const depth = readQueueDepth(env);
@@ -190,6 +205,7 @@ function createCore(
   const core = new RelayCore({
     privateKey,
     gate,
+    probeGate,
     meshKeys: meshKeys.map((key) => Buffer.from(key, "hex")),
     limits: {
       writeMs: milliseconds(config.tcpWriteTimeout),

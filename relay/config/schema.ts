@@ -324,6 +324,14 @@ export const relayConfigSchema = v.strictObject({
     ),
     v.metadata({ flag: "drain", ours: true } satisfies OptionNotes),
   ),
+  selfProbe: v.pipe(
+    v.optional(v.boolean("has to be true or false"), true),
+    v.description(
+      "Have the relay ask its own listeners every 5 s what clients ask: TLS, a DERP login, STUN. " +
+        "While one of them keeps failing, /healthz answers 503 and STUN is silent.",
+    ),
+    v.metadata({ flag: "self-probe", ours: true } satisfies OptionNotes),
+  ),
   strictDerperDebug: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description(

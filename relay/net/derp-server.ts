@@ -25,6 +25,8 @@ export interface DerpServerOptions extends RouteContext {
   readonly certificate: CertificatePair;
   /** Decides on each TCP connection whether it is taken; one that is not is closed at once. */
   readonly accepts: () => boolean;
+  /** Tells a connection of the relay's own probes, which no limit turns away and no metric counts. */
+  readonly isOwnProbe: (connection: Pick<Socket, "remoteAddress" | "remotePort">) => boolean;
   readonly caps: ConnectionCaps;
   readonly tls: TlsCounters;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
@@ -35,8 +37,10 @@ export interface DerpServerOptions extends RouteContext {
 
 export interface DerpServer extends AsyncDisposable {
   readonly address: AddressInfo;
-  /** TCP connections that are open, whatever they have come to. */
+  /** TCP connections of others that are open, whatever they have come to. */
   readonly connections: number;
+  /** What new handshakes are answered with. */
+  readonly certificate: CertificatePair;
   /** Takes no new connection, and makes no session of one that is here. */
   stopAccepting(): void;
   /** Answers new handshakes with this certificate; connections that are there stay. */
@@ -63,7 +67,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     handshakeTimeout: handshakeMs,
     noDelay: true,
   });
-  const sockets = new Set<Duplex>();
+  const [sockets, probes] = [new Set<Duplex>(), new Set<Duplex>()];
   /** By the far end of the connection: the socket within TLS is another object than the one that was accepted. */
   const places = new Map<string, Place>();
   let closed: Promise<unknown> | undefined;
@@ -83,6 +87,11 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
 
   // What is closed here never gets further; unlike derper, which ends with the first one that is too many (repair Q2).
   server.prependListener("connection", (socket: Socket) => {
+    if (options.isOwnProbe(socket)) {
+      probes.add(socket);
+      socket.on("close", () => probes.delete(socket));
+      return;
+    }
     const place = takePlace(socket, options.caps);
     if (place === undefined) {
       options.tls.rejected++;
@@ -122,6 +131,9 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     get connections() {
       return sockets.size;
     },
+    get certificate() {
+      return certificate;
+    },
     useCertificate(next) {
       certificate = next;
       refresh();
@@ -133,7 +145,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       clearInterval(daily);
       const stopped = stopAccepting();
       core.close("shutdown");
-      for (const socket of sockets) socket.destroy();
+      for (const socket of [...sockets, ...probes]) socket.destroy();
       await stopped;
     },
   };
@@ -148,8 +160,9 @@ function takeOver(
   loggedIn: () => void,
 ): void {
   const { core, keepaliveMs, now } = options;
-  options.tls.begin(socket, socket);
   const connection = socket as TLSSocket;
+  const own = options.isOwnProbe(connection);
+  if (!own) options.tls.begin(socket, socket);
   connection.setNoDelay(true);
   connection.setTimeout(0);
   if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
@@ -163,7 +176,9 @@ function takeOver(
     attachWebSocket(message, socket, head, open, now);
   } else {
     const greeting = renderUpgradeAnswer(upgrade, core.publicKey);
-    const open: OpenSession = (transport) => core.open(transport, greeting, origin, now(), loggedIn);
+    const open: OpenSession = own
+      ? (transport) => core.openProbe(transport, greeting, origin, now())
+      : (transport) => core.open(transport, greeting, origin, now(), loggedIn);
     attachSession(socket, head, open, now);
   }
 }

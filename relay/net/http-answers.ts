@@ -33,7 +33,9 @@ export interface Health {
   readonly version: string;
   /** SHA-256 of the running bundle, or null when the sources run as they are. */
   readonly bundle: string | null;
-  readonly state: "serving" | "stopping";
+  readonly state: "serving" | "unhealthy" | "stopping";
+  /** Of an unhealthy relay, the probes of itself that fail. */
+  readonly failing?: readonly string[];
 }
 
 export interface AnswerContext {

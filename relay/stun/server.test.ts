@@ -7,7 +7,7 @@ import test, { type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { KitError } from "../errors.ts";
 import { decodeBindingResponse, encodeBindingRequest } from "./message.ts";
-import { createStunCounters, startStunServer } from "./server.ts";
+import { createStunCounters, startStunServer, type StunServerOptions } from "./server.ts";
 
 const transactionId = Buffer.from("0102030405060708090a0b0c", "hex");
 const request = encodeBindingRequest(transactionId);
@@ -16,10 +16,16 @@ const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
 );
 
 /** A server at a free port, its counters and its log. */
-async function startServer(host: string | undefined) {
+async function startServer(host: string | undefined, options: Partial<StunServerOptions> = {}) {
   const counters = createStunCounters();
   const log: string[] = [];
-  const server = await startStunServer({ host, port: 0, counters, log: (message) => log.push(message) });
+  const server = await startStunServer({
+    host,
+    port: 0,
+    counters,
+    log: (message) => log.push(message),
+    ...options,
+  });
   return { server, counters, log, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
@@ -90,6 +96,38 @@ test(
     assert.deepEqual(running.counters, { ...createStunCounters(), success: 2, ipv4: 1, ipv6: 1 });
   },
 );
+
+test("while it is to be silent, requests are counted as that alone, and what is none as ever", async (t) => {
+  let silent = true;
+  await using running = await startServer("127.0.0.1", { isSilent: () => silent });
+  const { port } = running.server.address;
+  const client = await openClient(t);
+  const noise = await openClient(t);
+  noise.send("hello", port, "127.0.0.1");
+  client.send(request, port, "127.0.0.1");
+  while (running.counters.silenced + running.counters.notStun < 2) await setImmediate();
+  silent = false;
+  const later = Buffer.alloc(12, 7);
+  assert.deepEqual((await ask(client, port, encodeBindingRequest(later)))?.transactionId, later);
+  assert.deepEqual(running.counters, {
+    ...createStunCounters(),
+    silenced: 1,
+    notStun: 1,
+    success: 1,
+    ipv4: 1,
+  });
+});
+
+test("the relay's own probe is answered in any case, and not counted", async (t) => {
+  const probe = await openClient(t);
+  await using running = await startServer("127.0.0.1", {
+    isSilent: () => true,
+    isOwnProbe: (address, port) => address === "127.0.0.1" && port === probe.address().port,
+  });
+  assert.ok(await ask(probe, running.server.address.port, request));
+  await setImmediate();
+  assert.deepEqual(running.counters, createStunCounters());
+});
 
 test("a request that claims to come from port 0 is dropped", async (t) => {
   const sockets = collectSockets(t);

@@ -15,10 +15,12 @@ export interface StunCounters {
   writeError: number;
   ipv4: number;
   ipv6: number;
+  /** Requests that got no answer because the server was to be silent; they are in no other count. */
+  silenced: number;
 }
 
 export function createStunCounters(): StunCounters {
-  return { success: 0, notStun: 0, readError: 0, writeError: 0, ipv4: 0, ipv6: 0 };
+  return { success: 0, notStun: 0, readError: 0, writeError: 0, ipv4: 0, ipv6: 0, silenced: 0 };
 }
 
 export interface StunServerOptions {
@@ -28,12 +30,18 @@ export interface StunServerOptions {
   readonly port: number;
   readonly counters: StunCounters;
   readonly log: (message: string) => void;
+  /** True while nobody is to be answered, so that clients turn elsewhere. Never, by default. */
+  readonly isSilent?: () => boolean;
+  /** Tells the relay's own probe: it is answered in any case, and counted nowhere. */
+  readonly isOwnProbe?: (address: string, port: number) => boolean;
 }
 
 export interface StunServer extends AsyncDisposable {
   readonly address: AddressInfo;
 }
 
+/** Takes what is not to be counted. */
+const uncounted = createStunCounters();
 /** How long a socket that could not be read stays closed. */
 const pauseMs = 1_000;
 
@@ -63,7 +71,7 @@ export async function startStunServer(options: StunServerOptions): Promise<StunS
 async function serve(first: Socket, options: StunServerOptions, signal: AbortSignal): Promise<void> {
   let socket: Socket | undefined = first;
   while (socket !== undefined) {
-    const error = await serveSocket(socket, options.counters, signal);
+    const error = await serveSocket(socket, options, signal);
     if (error === undefined) return;
     options.counters.readError += 1;
     options.log(`STUN cannot read, next try in ${pauseMs} ms: ${error.message}`);
@@ -74,10 +82,10 @@ async function serve(first: Socket, options: StunServerOptions, signal: AbortSig
 /** Answers on one socket, then closes it. @returns the error that ended it; undefined if it was told to stop */
 async function serveSocket(
   socket: Socket,
-  counters: StunCounters,
+  options: StunServerOptions,
   signal: AbortSignal,
 ): Promise<Error | undefined> {
-  socket.on("message", (datagram, source) => handleDatagram(socket, datagram, source, counters));
+  socket.on("message", (datagram, source) => handleDatagram(socket, datagram, source, options));
   const error = await new Promise<Error | undefined>((resolve) => {
     socket.on("error", resolve);
     if (signal.aborted) resolve(undefined);
@@ -134,10 +142,21 @@ async function bind(host: string, port: number): Promise<Socket> {
   }
 }
 
-function handleDatagram(socket: Socket, datagram: Buffer, source: RemoteInfo, counters: StunCounters): void {
+function handleDatagram(
+  socket: Socket,
+  datagram: Buffer,
+  source: RemoteInfo,
+  options: StunServerOptions,
+): void {
   const transactionId = decodeBindingRequest(datagram);
   if (transactionId === undefined) {
-    counters.notStun += 1;
+    options.counters.notStun += 1;
+    return;
+  }
+  const own = options.isOwnProbe?.(source.address, source.port) ?? false;
+  const counters = own ? uncounted : options.counters;
+  if (!own && options.isSilent?.()) {
+    counters.silenced += 1;
     return;
   }
   counters[isIPv4(normaliseIp(source.address) ?? "") ? "ipv4" : "ipv6"] += 1;

@@ -108,6 +108,18 @@ test("each mode of admission has its numbers, in both pages, and a list's age is
   });
 });
 
+test("an unhealthy relay shows 0, and one that does not probe itself nothing about its health", () => {
+  const of = (health: MetricSources["health"]): string[] =>
+    [...scrape(freshSources({ health }))]
+      .filter(([key]) => key.startsWith("derpkit_health"))
+      .map(([key, { value }]) => `${key} ${value}`);
+  assert.deepEqual(of({ failing: ["stun-ipv4"], probes: new Map() }), [
+    "derpkit_health_ok 0",
+    "derpkit_health_stun_silenced 0",
+  ]);
+  assert.deepEqual(of(undefined), []);
+});
+
 test("where everybody may connect there is nothing about admission", () => {
   assert.deepEqual(
     [...scrape(freshSources()).keys()].filter((key) => key.startsWith("derpkit_admission")),
@@ -223,10 +235,11 @@ test("each number of a source stands under its own name", () => {
     },
     rateLimit: { bytesPerSecond: 16, burstBytes: 17, waited: 18 },
     tls: { accepted: 19, rejected: 20, requests: { "1.2": 21, "1.3": 22 }, active: { "1.2": 23, "1.3": 24 } },
-    stun: { success: 25, notStun: 26, readError: 27, writeError: 28, ipv4: 29, ipv6: 30 },
+    stun: { success: 25, notStun: 26, readError: 27, writeError: 28, ipv4: 29, ipv6: 30, silenced: 38 },
     clients: { keys: 31, duplicateKeys: undefined },
     queues: { averageMs: 0.5, framesPerWrite: createHistogram(writeFramesBounds), memoryBytes: 34 },
     refused: { total: 35, source: 36, key: 37 },
+    health: { failing: [], probes: new Map([["stun-ipv4", { passed: 39, failed: 40 }]]) },
   });
   assert.deepEqual(counted(sources), {
     bootstrap_dns_published_hits: 10,
@@ -254,6 +267,10 @@ test("each number of a source stands under its own name", () => {
     'derpkit_connections_refused{limit="key"}': 37,
     'derpkit_connections_refused{limit="source"}': 36,
     'derpkit_connections_refused{limit="total"}': 35,
+    derpkit_health_ok: 1,
+    'derpkit_health_probes{probe="stun-ipv4",result="failed"}': 40,
+    'derpkit_health_probes{probe="stun-ipv4",result="passed"}': 39,
+    derpkit_health_stun_silenced: 38,
     derpkit_queue_memory_bytes: 34,
     'derper_tls_active_version{version="1.2"}': 23,
     'derper_tls_active_version{version="1.3"}': 24,

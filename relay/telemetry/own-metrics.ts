@@ -17,6 +17,30 @@ const rows: readonly Omit<Metric, "vars">[] = [
     read: ({ queues }) => queues?.memoryBytes,
   },
   {
+    name: "derpkit_health_ok",
+    type: "gauge",
+    help: "1 while the relay's probes of itself find it well, 0 while /healthz says unhealthy.",
+    read: ({ health }) => health && Number(health.failing.length === 0),
+  },
+  {
+    name: "derpkit_health_probes",
+    type: "counter",
+    labels: ["probe", "result"],
+    help: "Questions of the relay to its own listeners, by what came of them; no other metric counts them.",
+    read: ({ health }) =>
+      health &&
+      [...health.probes].flatMap(([name, { passed, failed }]) => [
+        { labels: [name, "passed"], value: passed },
+        { labels: [name, "failed"], value: failed },
+      ]),
+  },
+  {
+    name: "derpkit_health_stun_silenced",
+    type: "counter",
+    help: "STUN requests without an answer, because the relay was unhealthy; stun_requests does not count them.",
+    read: ({ health, stun }) => health && stun.silenced,
+  },
+  {
     name: "derpkit_admission_queries",
     type: "counter",
     labels: ["mode"],

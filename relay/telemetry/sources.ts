@@ -24,7 +24,17 @@ export interface MetricSources {
   readonly rateLimit: RateLimitCounts | undefined;
   /** Undefined if everybody may connect. */
   readonly admission: AdmissionCounts | undefined;
+  /** Undefined if the relay does not probe itself. */
+  readonly health: HealthCounts | undefined;
   readonly facts: ProcessFacts;
+}
+
+/** What the relay's probes of itself found. */
+export interface HealthCounts {
+  /** The names of those that fail now. */
+  readonly failing: readonly string[];
+  /** How often each has passed and failed, by its name. */
+  readonly probes: ReadonlyMap<string, { readonly passed: number; readonly failed: number }>;
 }
 
 /** Connections that one of our own limits has refused. */

@@ -9,7 +9,7 @@ import { createTrust } from "../client/transport.ts";
 import { type RelayConfigInput, relayConfigSchema } from "../config/schema.ts";
 import { generatePrivateKey, type NodeKey, publicKeyOf } from "../crypto/keys.ts";
 import { certificatePin } from "../crypto/self-signed.ts";
-import { type Relay, startRelay } from "../relay.ts";
+import { type Relay, type RelayDependencies, startRelay } from "../relay.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface RunningRelay {
@@ -26,22 +26,24 @@ export interface RunningRelay {
 /** A client that is logged in. */
 export type TestClient = RelayConnection & { readonly key: NodeKey };
 
-/** Starts a relay with a pinned certificate and STUN; it stops with the test. */
+/** Starts a relay with a pinned certificate and STUN; it stops with the test. Port 0 of plain HTTP is a free one. */
 export async function startTestRelay(
   t: TestContext,
-  options: Partial<RelayConfigInput> = {},
+  { httpPort = -1, ...options }: Partial<RelayConfigInput> = {},
+  dependencies: Partial<RelayDependencies> = {},
 ): Promise<RunningRelay> {
   const folder = temporaryFolder(t);
   const hostName = options.hostname ?? "relay.derpkit.internal";
-  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", httpPort: -1, ...options };
+  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", ...options };
   // Port 0 is for tests only; the schema keeps people from asking for it.
-  const config = { ...v.parse(relayConfigSchema, input), stunPort: 0 };
+  const config = { ...v.parse(relayConfigSchema, input), httpPort, stunPort: 0 };
   const relay = await startRelay(config, {
     stateDirectory: folder,
     version: "0.0.0",
     bundle: null,
     log: () => {},
     env: {},
+    ...dependencies,
   });
   t.after(() => relay[Symbol.asyncDispose]());
   const certificate = await readFile(join(folder, "certs", `${hostName}.crt`));

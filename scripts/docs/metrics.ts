@@ -22,6 +22,7 @@ ${renderMetricTable(derpers)}
 ## What this relay has and derper does not
 
 Those about admission appear where the relay asks who may connect; [admission.md](admission.md) says which to watch.
+Those about health appear unless \`-self-probe=false\` is given.
 In \`/debug/vars\` they have the same names.
 
 ${renderMetricTable(ownMetrics)}

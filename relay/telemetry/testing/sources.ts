@@ -43,6 +43,7 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
     webSocket: { accepts: 0 },
     rateLimit: { bytesPerSecond: 0, burstBytes: 0, waited: 0 },
     admission: undefined,
+    health: undefined,
     facts,
     ...changes,
   };

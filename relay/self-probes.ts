@@ -1,0 +1,65 @@
+/** The relay's probes of itself, put together: what the listeners ask of them, and what they ask of the listeners. */
+import { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import type { RelayCore } from "./core/core.ts";
+import type { Gate } from "./core/session.ts";
+import { HealthState } from "./health/health-state.ts";
+import { OwnProbes } from "./health/own-probes.ts";
+import { createProbes } from "./health/probes.ts";
+import { startSelfProbe } from "./health/self-probe.ts";
+import type { DerpServer } from "./net/derp-server.ts";
+import type { Health } from "./net/http-answers.ts";
+import type { Settings } from "./settings.ts";
+import type { StunServer } from "./stun/server.ts";
+
+export interface SelfProbesOptions {
+  readonly log: (line: string) => void;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+  /** Milliseconds between the rounds; 5 s by default. */
+  readonly everyMs: number | undefined;
+}
+
+export interface SelfProbes {
+  readonly health: HealthState;
+  /** Lets the probes in. */
+  readonly gate: Gate;
+  /** True while STUN answers nobody but the probes. */
+  readonly isSilent: () => boolean;
+  readonly isOwnDatagram: (address: string, port: number) => boolean;
+  readonly isOwnConnection: (peer: Pick<Socket, "remoteAddress" | "remotePort">) => boolean;
+  /** What /healthz says. What stops is not unhealthy, whatever it last found. */
+  describe(about: Pick<Health, "version" | "bundle">, stopping: boolean): Health;
+  /** Has the probes ask, until it is disposed of; undefined without the option. */
+  start(derp: DerpServer, stun: StunServer | undefined, core: RelayCore): AsyncDisposable | undefined;
+}
+
+export function createSelfProbes({ config }: Settings, options: SelfProbesOptions): SelfProbes {
+  const health = new HealthState();
+  const own = new OwnProbes(options.now);
+  return {
+    health,
+    gate: own.createGate(),
+    isSilent: () => health.failing.length > 0,
+    isOwnDatagram: (address, port) => own.recognise("udp", address, port),
+    isOwnConnection: ({ remoteAddress, remotePort }) => own.recognise("tcp", remoteAddress, remotePort),
+    describe(about, stopping) {
+      const { failing } = health;
+      if (stopping) return { ok: false, ...about, state: "stopping" };
+      if (failing.length > 0) return { ok: false, ...about, state: "unhealthy", failing };
+      return { ok: true, ...about, state: "serving" };
+    },
+    start(derp, stun, core) {
+      if (!config.selfProbe) return undefined;
+      const probes = createProbes({
+        own,
+        https: derp.address,
+        hostName: config.hostname,
+        leaf: () => new X509Certificate(derp.certificate.chain).raw,
+        relayKey: config.derp ? core.publicKey : undefined,
+        stun: stun?.address,
+      });
+      return startSelfProbe({ ...options, probes, health });
+    },
+  };
+}
