@@ -1,10 +1,5 @@
-/**
- * Unmodified Tailscale clients against the fleet of `npm start`.
- *
- * DERPKIT_TAILNET_CHECK names the folder of `tailnet-check` and the Tailscale programs that it drives.
- */
-import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+/** Unmodified Tailscale clients against the fleet of `npm start`. */
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -12,34 +7,18 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
+import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
 
 const root = path.join(import.meta.dirname, "..");
-const programs = process.env["DERPKIT_TAILNET_CHECK"];
-const checks = ["join", "bulk", "ping", "netcheck-stun", "netcheck-https", "upgrade-direct"];
+const options = { skip: whyNoTailnetCheck, timeout: 900_000 };
 
-const skip = programs === undefined && "DERPKIT_TAILNET_CHECK does not name the folder of tailnet-check";
-
-test(
-  "Tailscale clients find, measure and use the relays of npm start",
-  { skip, timeout: 900_000 },
-  async (t) => {
-    const project = await copyProject(t);
-    const derpMap = path.join(project, "derp-map.json");
-    await writeFile(derpMap, await startFleet(t, project));
-    const args = ["-derpmap", derpMap, "-only", checks.join(","), "-no-skip"];
-    const check = spawn(path.join(programs ?? "", "tailnet-check"), args, {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const [output, errors, [status]] = await Promise.all([
-      text(check.stdout),
-      text(check.stderr),
-      once(check, "exit"),
-    ]);
-    t.diagnostic(output.trimEnd());
-    assert.equal(status, 0, `${output}\n${errors}`);
-    for (const name of checks) assert.match(output, new RegExp(`^PASS +${name}\\b`, "m"));
-  },
-);
+test("Tailscale clients find, measure and use the relays of npm start", options, async (t) => {
+  const project = await copyProject(t);
+  const derpMap = path.join(project, "derp-map.json");
+  await writeFile(derpMap, await startFleet(t, project));
+  const checks = ["join", "bulk", "ping", "netcheck-stun", "netcheck-https", "upgrade-direct"];
+  await passTailnetChecks(t, derpMap, checks);
+});
 
 /** A project of its own: the example stack with ports and pins that nobody else uses. */
 async function copyProject(t: TestContext): Promise<string> {
