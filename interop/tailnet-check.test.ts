@@ -1,4 +1,4 @@
-/** Unmodified Tailscale clients against the fleet of `npm start`. */
+/** Unmodified Tailscale clients against our relays: those of `npm start`, and a fleet under every check that there is. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cp, writeFile } from "node:fs/promises";
@@ -7,7 +7,9 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
-import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
+import { whyMissing } from "./conformance/relay-under-test.ts";
+import { listTailnetChecks, passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
+import { startTestFleet } from "./tailnet-fleet.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const options = { skip: whyNoTailnetCheck, timeout: 900_000 };
@@ -19,6 +21,51 @@ test("Tailscale clients find, measure and use the relays of npm start", options,
   const checks = ["join", "bulk", "ping", "netcheck-stun", "netcheck-https", "upgrade-direct"];
   await passTailnetChecks(t, derpMap, checks);
 });
+
+/** It needs relays that refuse strangers, and the others do not. */
+const admissionCheck = "verify-clients";
+/** These know no pins. */
+const unpinnable = new Set(["derpprobe", "websocket-tailnet"]);
+
+for (const kind of ["node", "bun"] as const) {
+  const ours = { ...options, skip: options.skip || (whyMissing(kind) ?? false) };
+
+  test(
+    `relays on ${kind} with certificates of an authority pass every check of Tailscale clients`,
+    ours,
+    async (t) => {
+      const { derpMap, args } = await startTestFleet(t, { kind, certificates: "issued", admission: "none" });
+      const checks = (await listTailnetChecks(t)).filter((name) => name !== admissionCheck);
+      await passTailnetChecks(t, derpMap, checks, args);
+    },
+  );
+
+  test(
+    `relays on ${kind} with pinned certificates pass every check that can do with pins`,
+    ours,
+    async (t) => {
+      const { derpMap, args } = await startTestFleet(t, { kind, certificates: "pinned", admission: "none" });
+      const checks = (await listTailnetChecks(t)).filter(
+        (name) => name !== admissionCheck && !unpinnable.has(name),
+      );
+      await passTailnetChecks(t, derpMap, checks, [...args, "-bulk-mb", "10"]);
+    },
+  );
+
+  for (const [admission, whom] of [
+    ["url", "a controller at a URL"],
+    ["socket", "a tailscaled at its socket"],
+  ] as const) {
+    test(
+      `relays on ${kind} that ask ${whom} take the tailnet's nodes and refuse strangers`,
+      ours,
+      async (t) => {
+        const { derpMap, args } = await startTestFleet(t, { kind, certificates: "issued", admission });
+        await passTailnetChecks(t, derpMap, [admissionCheck], args);
+      },
+    );
+  }
+}
 
 /** A project of its own: the example stack with ports and pins that nobody else uses. */
 async function copyProject(t: TestContext): Promise<string> {
