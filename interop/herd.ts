@@ -1,0 +1,108 @@
+/** Many clients of one relay that come back whenever their connection breaks, at the pace of Tailscale's clients. */
+import timers from "node:timers/promises";
+import { connectRelay, type RelayConnection } from "../relay/client/connection.ts";
+import { orGiveUp, RelayFailure } from "../relay/client/failure.ts";
+import { createTrust } from "../relay/client/transport.ts";
+import { generatePrivateKey } from "../relay/crypto/keys.ts";
+import type { RelayPlace } from "./relay-process.ts";
+
+/** A login that takes longer has failed. */
+const loginMs = 10_000;
+/** The pause after n failures in a row is n² times the first, up to the longest, and then 50 to 150 % of that. */
+const pauseMs = { first: 10, longest: 5_000 };
+
+export class Herd implements AsyncDisposable {
+  /** Attempts to log in that failed. */
+  failures = 0;
+  readonly #place: RelayPlace;
+  readonly #trust = createTrust();
+  readonly #loggedIn = new Set<RelayConnection>();
+  readonly #stop = new AbortController();
+  readonly #clients: Promise<void>[] = [];
+  /** Resolved and replaced whenever a client has logged in or lost its connection. */
+  #change = Promise.withResolvers<void>();
+
+  constructor(place: RelayPlace) {
+    this.#place = place;
+  }
+
+  /** Adds so many clients, each with a key of its own. */
+  grow(count: number): void {
+    this.#clients.push(...Array.from({ length: count }, () => this.#stayConnected()));
+  }
+
+  /** Waits until so many clients are logged in. @throws RelayFailure that says how many were, if the signal aborts */
+  async becomes(count: number, signal: AbortSignal): Promise<void> {
+    while (this.#loggedIn.size !== count) {
+      const now = (): string => `${count} clients, of which ${this.#loggedIn.size} are there`;
+      await orGiveUp(this.#change.promise, signal, now);
+    }
+  }
+
+  /** Has every client that is logged in send a Ping and get its Pong. @returns how many they are */
+  async ping(signal: AbortSignal): Promise<number> {
+    const connections = [...this.#loggedIn];
+    await Promise.all(connections.map((connection) => connection.ping(signal)));
+    return connections.length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#clients);
+  }
+
+  async #stayConnected(): Promise<void> {
+    const privateKey = generatePrivateKey();
+    let failuresInARow = 0;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await using connection = await this.#connect(privateKey);
+        failuresInARow = 0;
+        await this.#listen(connection);
+      } catch (error) {
+        if (!(error instanceof RelayFailure)) throw error;
+      }
+      await this.#pause(++failuresInARow);
+    }
+  }
+
+  async #connect(privateKey: ReturnType<typeof generatePrivateKey>): Promise<RelayConnection> {
+    const { files, derpPort } = this.#place;
+    try {
+      return await connectRelay({
+        endpoint: { address: "127.0.0.1", port: derpPort },
+        identity: { hostName: files.hostName, certName: files.pin },
+        trust: this.#trust,
+        privateKey,
+        fastStart: true,
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(loginMs)]),
+      });
+    } catch (error) {
+      this.failures++;
+      throw error;
+    }
+  }
+
+  /** Until the connection ends. */
+  async #listen(connection: RelayConnection): Promise<void> {
+    this.#loggedIn.add(connection);
+    this.#wake();
+    try {
+      for (;;) await connection.receive(this.#stop.signal);
+    } finally {
+      this.#loggedIn.delete(connection);
+      this.#wake();
+    }
+  }
+
+  async #pause(failuresInARow: number): Promise<void> {
+    const { first, longest } = pauseMs;
+    const ms = Math.min(first * failuresInARow ** 2, longest) * (0.5 + Math.random());
+    await timers.setTimeout(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+
+  #wake(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+}
