@@ -20,7 +20,8 @@ import type { HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/s
 
 export interface Observed {
   readonly core: RelayCore;
-  readonly tls: TlsCounters;
+  /** Undefined for plain HTTP. */
+  readonly tls: TlsCounters | undefined;
   readonly stun: StunCounters;
   readonly health: HealthCounts;
   readonly bootstrapDns: BootstrapDnsCounters;
@@ -52,7 +53,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     hostname: config.hostname,
     machine: hostname(),
     version,
-    dev: false,
+    dev: config.dev,
     meshKey: meshKeys.length > 0,
     uptimeSeconds: () => now() / 1_000,
     vars: () => renderVars(sources()),

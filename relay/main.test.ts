@@ -66,7 +66,7 @@ test("-version prints the version, and -help every flag; both exit with 0", asyn
   assert.equal(version.output(), `${packageVersion}+dev\n`);
   const help = startProcess(t, folder, "--help");
   assert.equal(await help.exit, 0);
-  assert.match(help.output(), /^ {2}-stun-port number$/m);
+  assert.match(help.output(), /^ {2}-stun-port int$/m);
 });
 
 test("an unknown flag prints the usage and exits with 2", async (t) => {

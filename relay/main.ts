@@ -5,6 +5,7 @@ import process from "node:process";
 import { readText } from "./config/files.ts";
 import { parseFlags, renderUsage } from "./config/flags.ts";
 import { parseRelayConfig } from "./config/load.ts";
+import { usualStateDirectory } from "./config/usual-places.ts";
 import { KitError, renderError } from "./errors.ts";
 import { startRelay } from "./relay.ts";
 import { bundled, version } from "./version.ts";
@@ -13,24 +14,27 @@ import { bundled, version } from "./version.ts";
 const stopWithinMs = 5_000;
 
 async function main(): Promise<void> {
-  const flags = parseFlags(process.argv.slice(2));
+  const flags = parseFlags(process.argv.slice(2), process.cwd());
   if (flags.help) return void process.stdout.write(`${renderUsage()}\n`);
   if (flags.version) return void process.stdout.write(`${version}\n`);
   const text =
     flags.config === undefined ? undefined : await readText(flags.config, "The config file cannot be read.");
   const config = parseRelayConfig(text, flags.options, flags.config);
+  const [first] = flags.ignored;
+  if (first !== undefined)
+    log(`ignored, as derper does: ${JSON.stringify(first)}, which is no flag, and all behind it`);
   process.on("SIGHUP", () => {}); // Also while it starts; derper dies of it (repair Q10).
   const stop = stopRequest(config.exitOnStdinEnd);
   const relay = await startRelay(config, {
-    // systemd sets it for a unit with StateDirectory=.
-    stateDirectory: process.env["STATE_DIRECTORY"] ?? process.cwd(),
+    stateDirectory: usualStateDirectory(process) ?? process.cwd(),
     version,
     bundle: await ownDigest(),
     log,
     env: process.env,
   });
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
-  log(`derpkit relay ${version} serves ${config.hostname} on TCP ${relay.derpPort}, ${stun}`);
+  const carrier = relay.tls ? "TLS" : "plain HTTP";
+  log(`derpkit relay ${version} serves ${config.hostname} with ${carrier} on TCP ${relay.derpPort}, ${stun}`);
   process.on("SIGHUP", () => void relay.reload());
   const { reason, again } = await stop;
   log(`${reason}: stopping`);

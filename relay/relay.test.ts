@@ -23,7 +23,7 @@ import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
 import { type Relay, startRelay } from "./relay.ts";
-import { joinRelay, startTestRelay } from "./testing/running-relay.ts";
+import { joinRelay, quietConfig, startTestRelay } from "./testing/running-relay.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const hostname = "relay.derpkit.internal";
@@ -342,13 +342,7 @@ test("9, 38. the key and the certificate are made once, with the rights of secre
   assert.equal((await stat(join(relay.folder, "certs", `${hostname}.key`))).mode & 0o777, 0o600);
   const before = await fingerprint(relay);
   await relay[Symbol.asyncDispose]();
-  const config = v.parse(relayConfigSchema, {
-    listen: "127.0.0.1:0",
-    hostname,
-    certMode: "pinned",
-    stun: false,
-    httpPort: -1,
-  });
+  const config = v.parse(relayConfigSchema, { ...quietConfig, stun: false });
   await using again = await startRelay(config, {
     stateDirectory: relay.folder,
     version: "",
@@ -370,13 +364,7 @@ test("a certificate that is missing, of another name or of another key ends the 
     const folder = temporaryFolder(t);
     await cp(join(donor.folder, "certs"), join(folder, "certs"), { recursive: true });
     await prepare(join(folder, "certs"));
-    const config = v.parse(relayConfigSchema, {
-      listen: "127.0.0.1:0",
-      hostname: name,
-      certMode,
-      stun: false,
-      httpPort: -1,
-    });
+    const config = v.parse(relayConfigSchema, { ...quietConfig, hostname: name, certMode, stun: false });
     await startRelay(config, { stateDirectory: folder, version: "", bundle: null, log: () => {}, env: {} });
   };
   await assert.rejects(

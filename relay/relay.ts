@@ -7,6 +7,7 @@ import { createModes } from "./admission/modes.ts";
 import { BootstrapDns } from "./bootstrap-dns/bootstrap-dns.ts";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
+import type { CertificatePair } from "./config/certificate-files.ts";
 import type { MeshWith } from "./config/mesh.ts";
 import { readQueueDepth } from "./config/queue-depth.ts";
 import type { RelayConfig } from "./config/schema.ts";
@@ -22,6 +23,7 @@ import { createAcceptLimit } from "./net/accept-limit.ts";
 import { ConnectionCaps } from "./net/connection-caps.ts";
 import { startDerpServer } from "./net/derp-server.ts";
 import { startHttpPort } from "./net/http-port.ts";
+import type { TlsOptions } from "./net/main-listener.ts";
 import { TlsCounters } from "./net/tls-counters.ts";
 import { buildNetworks, contains, parseNetworkList } from "./config/networks.ts";
 import { maxConnections, memoryLimit } from "./process-facts.ts";
@@ -45,7 +47,9 @@ export interface RelayDependencies {
 export interface Relay extends AsyncDisposable {
   readonly publicKey: NodeKey;
   readonly derpPort: number;
-  /** Of plain HTTP; undefined if that is off. */
+  /** True if the main listener does TLS. */
+  readonly tls: boolean;
+  /** Of plain HTTP beside TLS; undefined if there is none. */
   readonly httpPort: number | undefined;
   /** Undefined if STUN is off. */
   readonly stunPort: number | undefined;
@@ -75,17 +79,22 @@ const tickMs = 250;
  * @throws KitError for a key, certificate or port that cannot be had; nothing is left open then
  */
 export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
-  const settings = await readSettings(config, dependencies.stateDirectory);
+  const settings = await readSettings(config, dependencies);
   const { listen, certificate } = settings;
   const { version, bundle, log, env } = dependencies;
   const admission = createAdmission(settings, dependencies);
   const selfProbes = createSelfProbes(settings, { log, now, everyMs: dependencies.probeEveryMs });
   const core = createCore(settings, admission.gate, selfProbes.gate, env);
   const meshAddresses = new Map<MeshWith, string>();
-  const caps = createCaps(config, meshAddresses);
-  const [tls, stunCounters] = [new TlsCounters(), createStunCounters()];
+  const caps = createCaps(settings, meshAddresses);
+  const [tlsCounters, stunCounters] = [new TlsCounters(), createStunCounters()];
   const bootstrapDns = new BootstrapDns(Math.random);
-  const counted = { core, tls, stun: stunCounters, bootstrapDns: bootstrapDns.counters };
+  const counted = {
+    core,
+    tls: certificate && tlsCounters,
+    stun: stunCounters,
+    bootstrapDns: bootstrapDns.counters,
+  };
   let { rateLimit } = settings;
   const observed = {
     ...counted,
@@ -115,8 +124,9 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     : undefined;
   acquired.use(stun);
   const plainAddress = { host: listen.host, port: config.httpPort };
-  const { home, derp: servesDerp, acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
+  const { home, derp: servesDerp } = config;
   const routes = {
+    secure: certificate !== undefined,
     answers: {
       home,
       derp: servesDerp,
@@ -125,19 +135,17 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     },
     debug,
   };
-  const http = config.httpPort === -1 ? undefined : await startHttpPort(plainAddress, routes, caps);
+  const redirects = certificate !== undefined && config.httpPort >= 0;
+  const http = redirects ? await startHttpPort(plainAddress, routes, caps) : undefined;
   acquired.use(http);
   const derp = await startDerpServer({
     core,
     listen,
-    hostname: config.hostname,
-    certificate,
+    tls: certificate && createTls(settings, certificate, tlsCounters),
     ...routes,
-    accepts: createAcceptLimit({ perSecond, burst }, tls, now),
     isOwnProbe: selfProbes.isOwnConnection,
     caps,
-    tls,
-    keepaliveMs: milliseconds(config.tcpKeepaliveTime),
+    keepaliveMs: settings.keepaliveMs,
     now,
   });
   acquired.use(derp);
@@ -155,6 +163,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   return {
     publicKey: core.publicKey,
     derpPort: derp.address.port,
+    tls: certificate !== undefined,
     httpPort: http?.address.port,
     stunPort: stun?.address.port,
     core,
@@ -222,14 +231,21 @@ function createCore(
   return core;
 }
 
+function createTls({ config }: Settings, certificate: CertificatePair, counters: TlsCounters): TlsOptions {
+  const { hostname, acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
+  return { hostname, certificate, accepts: createAcceptLimit({ perSecond, burst }, counters, now), counters };
+}
+
+/** Without TLS whoever connects is a proxy, behind which all clients look alike. */
 function createCaps(
-  { maxConnections: total, maxWaitingPerAddress: waitingPerSource, trustedProxies }: RelayConfig,
+  { config, certificate }: Settings,
   meshAddresses: ReadonlyMap<MeshWith, string>,
 ): ConnectionCaps {
+  const { maxConnections: total, maxWaitingPerAddress: waitingPerSource, trustedProxies } = config;
   const proxies = buildNetworks(parseNetworkList(trustedProxies).cidrs);
   return new ConnectionCaps({
     total: total === 0 ? maxConnections(bytesPerConnection) : total,
-    waitingPerSource,
+    waitingPerSource: certificate === undefined ? 0 : waitingPerSource,
     exempt: (address) => {
       const source = normaliseIp(address) ?? "";
       return contains(proxies, source) || [...meshAddresses.values()].includes(source);

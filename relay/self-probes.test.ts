@@ -8,8 +8,8 @@ import { parseRelayConfig } from "./config/load.ts";
 const about = { version: "1.0.0", bundle: null };
 
 test("a relay is serving, unhealthy with what fails, or stopping, whatever else it is", async (t) => {
-  const config = parseRelayConfig(undefined, { hostname: "relay.example", certMode: "pinned" });
-  const settings = await readSettings(config, temporaryFolder(t));
+  const config = parseRelayConfig('{"hostname":"relay.example","certMode":"pinned"}', {});
+  const settings = await readSettings(config, { stateDirectory: temporaryFolder(t), env: {}, log: () => {} });
   const probes = createSelfProbes(settings, {
     log: () => {},
     now: () => 0,

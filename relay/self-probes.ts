@@ -51,11 +51,12 @@ export function createSelfProbes({ config }: Settings, options: SelfProbesOption
     },
     start(derp, stun, core) {
       if (!config.selfProbe) return undefined;
+      const leaf = (): Uint8Array => new X509Certificate(derp.certificate?.chain ?? "").raw;
       const probes = createProbes({
         own,
         https: derp.address,
         hostName: config.hostname,
-        leaf: () => new X509Certificate(derp.certificate.chain).raw,
+        leaf: derp.certificate && leaf,
         relayKey: config.derp ? core.publicKey : undefined,
         stun: stun?.address,
       });

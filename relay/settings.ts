@@ -1,16 +1,21 @@
 /** What a relay reads before it listens: its configuration with everything that lies in files. */
-import { homedir } from "node:os";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
+import process from "node:process";
 import { type CertificatePair, loadCertificate } from "./config/certificate-files.ts";
+import { findModeFault, servesTls } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
 import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
 import { type ListenAddress, parseListenAddress } from "./config/listen-address.ts";
-import { type MeshWith, parseMeshWith } from "./config/mesh.ts";
-import { loadMeshKeys } from "./config/mesh-key-file.ts";
+import { invalidConfig, renderPath } from "./config/load.ts";
+import { type MeshWith, parseMeshKeys, parseMeshWith } from "./config/mesh.ts";
+import { findMeshKeyFile, loadMeshKeys } from "./config/mesh-key-file.ts";
 import { loadRateConfig } from "./config/rate-config-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
+import { type Surroundings, usualCertDir, usualKeyFile, usualMeshKeyFiles } from "./config/usual-places.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
-import type { PrivateKey } from "./crypto/keys.ts";
+import { generatePrivateKey, type PrivateKey } from "./crypto/keys.ts";
 import { KitError } from "./errors.ts";
 
 export interface Settings {
@@ -19,31 +24,62 @@ export interface Settings {
   readonly resolve: (path: string) => string;
   readonly listen: ListenAddress;
   readonly privateKey: PrivateKey;
-  readonly certificate: CertificatePair;
+  /** Undefined for plain HTTP: somebody else does TLS. */
+  readonly certificate: CertificatePair | undefined;
   /** As text; the first is shown to others. */
   readonly meshKeys: readonly string[];
   readonly meshWith: readonly MeshWith[];
   /** Undefined for no limit. */
   readonly rateLimit: RateLimit | undefined;
+  /** Idle milliseconds before TCP keepalive probes; 0 for none. */
+  readonly keepaliveMs: number;
 }
+
+export interface SettingsContext {
+  /** Folder that the relative paths of the configuration start from. */
+  readonly stateDirectory: string;
+  readonly env: Surroundings["env"];
+  readonly log: (line: string) => void;
+}
+
+/** Where derper listens with `-dev`, and the variable that holds the mesh key then. */
+const devListen = ":3340";
+const devMeshKey = "TAILSCALE_DERPER_MESH_KEY";
+/** What Go makes of `-tcp-keepalive-time=0`. */
+const goKeepaliveMs = 15_000;
 
 /**
  * Reads everything; makes the key, and a certificate that is to be pinned, if they are missing.
  *
- * @param stateDirectory folder that relative paths start from
  * @throws KitError
  */
-export async function readSettings(config: RelayConfig, stateDirectory: string): Promise<Settings> {
+export async function readSettings(config: RelayConfig, context: SettingsContext): Promise<Settings> {
+  const { stateDirectory, env } = context;
   const absolute = (path: string): string => resolve(stateDirectory, path);
-  const listen = parseListenAddress(config.listen);
-  if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
-  const privateKey = await loadOrCreateKeyFile(absolute(config.keyFile));
-  const certificate = await loadCertificate(config, absolute(config.certDir), new Date());
-  const meshKeys = await loadMeshKeys(config.meshPskFile && absolute(config.meshPskFile), homedir());
+  const here: Surroundings = { env, platform: process.platform, uid: process.getuid?.() };
+  const listen = await findAddress(config.dev ? devListen : config.listen);
+  const certDir = config.certDir ?? usualCertDir(here) ?? "";
+  const tls = servesTls(listen, config.certMode);
+  const fault = tls ? findModeFault(config, certDir) : undefined;
+  if (fault !== undefined) throw invalidConfig([fault]);
+  const privateKey = await readPrivateKey(config, absolute, here, context.log);
+  const certificate = tls ? await loadCertificate(config, absolute(certDir), new Date()) : undefined;
+  const meshKeys = await readMeshKeys(config, absolute, here);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
   if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
   const rateLimit = await readRateLimit({ config, resolve: absolute });
-  return { config, resolve: absolute, listen, privateKey, certificate, meshKeys, meshWith, rateLimit };
+  const keepaliveMs = Math.max(0, milliseconds(config.tcpKeepaliveTime) || goKeepaliveMs);
+  return {
+    config,
+    resolve: absolute,
+    listen,
+    privateKey,
+    certificate,
+    meshKeys,
+    meshWith,
+    rateLimit,
+    keepaliveMs,
+  };
 }
 
 /**
@@ -63,11 +99,55 @@ export function milliseconds(duration: string): number {
   return parseDuration(duration) ?? 0;
 }
 
+/** A name in the listen address becomes an address; as in Go, of IPv4 if it has one. */
+async function findAddress(text: string): Promise<ListenAddress> {
+  const listen = parseListenAddress(text);
+  if (listen === undefined) throw new TypeError("the schema lets no other listen address through");
+  const { host, port } = listen;
+  if (host === undefined || isIP(host) !== 0) return listen;
+  try {
+    const { address } = await lookup(host, { order: "ipv4first" });
+    return { host: address, port };
+  } catch (cause) {
+    throw new KitError("listen-failed", { message: `${host} has no address to listen on.`, cause });
+  }
+}
+
+async function readPrivateKey(
+  { dev, keyFile }: RelayConfig,
+  absolute: Settings["resolve"],
+  here: Surroundings,
+  log: SettingsContext["log"],
+): Promise<PrivateKey> {
+  if (dev) return generatePrivateKey();
+  if (keyFile !== undefined && keyFile !== "") return loadOrCreateKeyFile(absolute(keyFile));
+  const usual = usualKeyFile(here);
+  if (usual === undefined) {
+    const message = "has to be given by who is not root, unless $STATE_DIRECTORY is set";
+    throw invalidConfig([{ path: renderPath("keyFile"), message }]);
+  }
+  log(`no key file is given: using ${usual}`);
+  return loadOrCreateKeyFile(usual);
+}
+
+async function readMeshKeys(
+  { dev, meshPskFile }: RelayConfig,
+  absolute: Settings["resolve"],
+  here: Surroundings,
+): Promise<readonly string[]> {
+  if (dev) return devMeshKeys(here.env[devMeshKey] ?? "");
+  const file = meshPskFile ?? (await findMeshKeyFile(usualMeshKeyFiles(here))) ?? "";
+  return file === "" ? [] : loadMeshKeys(absolute(file));
+}
+
+function devMeshKeys(text: string): readonly string[] {
+  const keys = text === "" ? [] : parseMeshKeys(text);
+  if (keys !== undefined) return keys;
+  throw new KitError("mesh-key-invalid", { where: devMeshKey, message: "This is no mesh key." });
+}
+
 function lacksMeshKey(): KitError {
-  return new KitError("config-invalid", {
-    message: "The relay's configuration has mistakes.",
-    problems: [
-      { path: "meshWith (-mesh-with)", message: "needs a mesh key: give meshPskFile (-mesh-psk-file)" },
-    ],
-  });
+  return invalidConfig([
+    { path: renderPath("meshWith"), message: "needs a mesh key: give meshPskFile (-mesh-psk-file)" },
+  ]);
 }

@@ -25,7 +25,7 @@ export type TransportOptions = Omit<TlsOptions, "hostName" | "from"> & { readonl
 export interface Transport extends AsyncDisposable {
   /** Application bytes in both directions. */
   readonly stream: Duplex;
-  /** `TLSv1.3` or `TLSv1.2`. */
+  /** `TLSv1.3` or `TLSv1.2`; empty without TLS. */
   readonly tlsVersion: string;
   /** DER of every certificate that the relay sent, in its order: leaf, intermediates, meta certificate. */
   readonly certificates: readonly Buffer[];

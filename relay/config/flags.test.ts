@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KitError } from "../errors.ts";
-import { parseDuration } from "./duration.ts";
-import { options, parseFlags, renderUsage } from "./flags.ts";
+import { type CommandLine, options, parseFlags, renderUsage } from "./flags.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { parseRelayConfig } from "./load.ts";
 
+function parse(args: readonly string[]): CommandLine {
+  return parseFlags(args, "/work");
+}
+
 test("flags are read in Go's syntax: one or two dashes, a value behind = or in the next word", () => {
-  const { options: given, config } = parseFlags([
+  const { options: given, config } = parse([
     "-a",
     ":8443",
     "--hostname=a.example",
@@ -19,13 +22,13 @@ test("flags are read in Go's syntax: one or two dashes, a value behind = or in t
     "f.json",
     "-exit-on-stdin-end",
   ]);
-  assert.equal(config, "f.json");
+  assert.equal(config, "/work/f.json");
   assert.deepEqual(given, {
     listen: ":8443",
     hostname: "a.example",
     stun: false,
     stunPort: 3479,
-    keyFile: "x=y.key",
+    keyFile: "/work/x=y.key",
     exitOnStdinEnd: true,
   });
 });
@@ -36,17 +39,69 @@ test("an unknown flag, a missing value and a value of the wrong kind are a usage
     ["-a"],
     ["-stun=maybe"],
     ["-stun-port", "x"],
-    ["word"],
-    ["-"],
+    ["-tcp-write-timeout=2"],
+    ["-accept-connection-limit", "many"],
     ["-=x"],
     ["---a", ":1"],
   ]) {
     assert.throws(
-      () => parseFlags(args),
+      () => parse(args),
       (error) => error instanceof KitError && error.code === "usage" && error.exit === 2,
       args.join(" "),
     );
   }
+});
+
+test("numbers are Go's, and of a flag that is given twice the last counts", () => {
+  const { options: given } = parse([
+    "-stun-port=1",
+    "-stun-port=0x1bb",
+    "-accept-connection-limit=+Inf",
+    "-accept-connection-burst=9223372036854775807",
+  ]);
+  assert.deepEqual(given, {
+    stunPort: 443,
+    acceptConnectionLimit: Infinity,
+    acceptConnectionBurst: 2 ** 63,
+  });
+});
+
+test("120. the first word that is no flag ends the command line, as for derper, and what it hides is told", () => {
+  const { options: given, ignored } = parse(["-stun", "-verify-clients", "true", "-a", ":8443"]);
+  assert.deepEqual(given, { stun: true, verifyClients: true });
+  assert.deepEqual(ignored, ["true", "-a", ":8443"]);
+  assert.deepEqual(parse(["-derp=false", "-", "-nope"]).ignored, ["-", "-nope"]);
+  assert.deepEqual(parse(["-derp=false", "--", "-nope"]).ignored, ["-nope"]);
+  assert.deepEqual(parse(["-a", "-b"]), { ...parse([]), options: { listen: "-b" } });
+});
+
+test("a path on the command line starts at the working directory; an empty one stays empty", () => {
+  const { options: given } = parse(["-c", "state/derper.key", "-certdir=/certs", "-mesh-psk-file="]);
+  assert.deepEqual(given, { keyFile: "/work/state/derper.key", certDir: "/certs", meshPskFile: "" });
+});
+
+test("without a file and flags everything is as with derper", () => {
+  const { listen, hostname, certMode, certDir, keyFile, verifyClientUrlFailOpen } = parseRelayConfig(
+    undefined,
+    {},
+  );
+  assert.deepEqual(
+    { listen, hostname, certMode, certDir, keyFile, verifyClientUrlFailOpen },
+    {
+      listen: ":443",
+      hostname: "derp.tailscale.com",
+      certMode: "letsencrypt",
+      certDir: undefined,
+      keyFile: undefined,
+      verifyClientUrlFailOpen: true,
+    },
+  );
+});
+
+test("what a file leaves out lies in the state directory, and lets nobody in", () => {
+  const file = JSON.stringify({ hostname: "a.example", certMode: "manual" });
+  const { certDir, keyFile, verifyClientUrlFailOpen } = parseRelayConfig(file, {});
+  assert.deepEqual([certDir, keyFile, verifyClientUrlFailOpen], ["certs", "derper.key", false]);
 });
 
 test("the usage names every option's flag", () => {
@@ -90,18 +145,32 @@ test("every mistake in a config is reported at once, with its path", () => {
   for (const text of ["", "[]", "null", "{"]) assert.throws(() => parseRelayConfig(text, {}), KitError, text);
 });
 
-test("durations are Go's", () => {
-  const table = { "2s": 2_000, "1m30s": 90_000, "1.5h": 5_400_000, "500ms": 500, "0": 0, "10us": 0.01 };
-  for (const [text, ms] of Object.entries(table)) assert.equal(parseDuration(text), ms, text);
-  for (const text of ["", "2", "s", "2 s", "-2s", "1.2.3s", "2x", "2s2"])
-    assert.equal(parseDuration(text), undefined, text);
-});
-
-test("listen addresses are :port, ip:port and [ipv6]:port", () => {
-  assert.deepEqual(parseListenAddress(":443"), { host: undefined, port: 443 });
-  assert.deepEqual(parseListenAddress("127.0.0.1:8443"), { host: "127.0.0.1", port: 8443 });
-  assert.deepEqual(parseListenAddress("[::1]:0"), { host: "::1", port: 0 });
-  for (const text of ["443", "a.example:443", "::1:443", "[127.0.0.1]:1", ":65536", ":", "1.2.3.4"]) {
+test("listen addresses are :port, host:port and [ipv6]:port, the port by number or name", () => {
+  const every = { host: undefined, port: 443 };
+  const table = {
+    ":443": every,
+    ":https": every,
+    // As in Go, which listens on every address of both families then.
+    "0.0.0.0:443": every,
+    "[::]:443": every,
+    "127.0.0.1:http": { host: "127.0.0.1", port: 80 },
+    "[::1]:0": { host: "::1", port: 0 },
+    "localhost:8443": { host: "localhost", port: 8443 },
+  };
+  for (const [text, address] of Object.entries(table)) {
+    assert.deepEqual(parseListenAddress(text), address, text);
+  }
+  for (const text of [
+    "443",
+    "::1:443",
+    "[127.0.0.1]:1",
+    ":65536",
+    ":",
+    "1.2.3.4",
+    ":nope",
+    ":constructor",
+    "",
+  ]) {
     assert.equal(parseListenAddress(text), undefined, text);
   }
 });

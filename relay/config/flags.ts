@@ -1,7 +1,13 @@
-/** The relay's command line, in Go's syntax: one or two dashes, `-x=v` or `-x v`; a boolean is set false by `-x=false`. */
+/**
+ * The relay's command line, in Go's syntax: one or two dashes, `-x=v` or `-x v`; a boolean is set false by `-x=false`.
+ * The first word that is no flag ends it.
+ */
+import { resolve } from "node:path";
 import * as v from "valibot";
 import { KitError } from "../errors.ts";
-import { type OptionNotes, relayConfigSchema } from "./schema.ts";
+import { parseDuration } from "./duration.ts";
+import { parseGoBoolean, parseGoFloat, parseGoInt } from "./go-values.ts";
+import { type OptionKind, type OptionNotes, type RelayConfig, relayConfigSchema } from "./schema.ts";
 
 /** What a command line asks for. */
 export interface CommandLine {
@@ -9,57 +15,72 @@ export interface CommandLine {
   readonly config: string | undefined;
   readonly help: boolean;
   readonly version: boolean;
-  /** The options that were given, by their name in the config file. Only their syntax is checked. */
+  /** The options that were given, by their name in the config file; paths are absolute. Only their syntax is checked. */
   readonly options: Readonly<Record<string, unknown>>;
+  /**
+   * The words from the first one on that is no flag. derper ignores them, with all flags among them; that happens where
+   * a boolean's value is a word of its own: `-verify-clients true -a :8443`.
+   */
+  readonly ignored: readonly string[];
 }
 
 /** One option of the relay, as the schema describes it. */
 export interface Option extends OptionNotes {
   /** Name in the config file. */
-  readonly name: string;
-  readonly kind: "boolean" | "number" | "string";
+  readonly name: keyof RelayConfig;
+  readonly kind: OptionKind;
   readonly description: string;
-  /** Undefined if the option has to be given. */
+  /** Undefined if it depends on the surroundings. */
   readonly defaultValue: string | number | boolean | undefined;
 }
+
+const kinds: Readonly<Record<string, OptionKind>> = { boolean: "boolean", number: "int" };
 
 /** Every option, in the schema's order. */
 export const options: readonly Option[] = Object.entries(relayConfigSchema.entries).map(([name, entry]) => {
   const notes = v.getMetadata(entry) as unknown as OptionNotes;
-  const inner = entry.type === "optional" ? entry.wrapped : entry;
-  const kind = inner.type === "boolean" || inner.type === "number" ? inner.type : "string";
-  const defaultValue = entry.type === "optional" ? entry.default : undefined;
-  return { ...notes, name, kind, description: v.getDescription(entry) ?? "", defaultValue };
+  const kind = notes.kind ?? kinds[entry.wrapped.type] ?? "string";
+  return {
+    ...notes,
+    name: name as keyof RelayConfig,
+    kind,
+    description: v.getDescription(entry) ?? "",
+    defaultValue: entry.default,
+  };
 });
 
 /**
  * Reads a command line.
  *
  * @param args without the program's name
+ * @param workingDirectory where relative paths start, as with any program
  * @throws KitError `usage`
  */
-export function parseFlags(args: readonly string[]): CommandLine {
+export function parseFlags(args: readonly string[], workingDirectory: string): CommandLine {
   const given: Record<string, unknown> = {};
-  let [config, help, version]: [string | undefined, boolean, boolean] = [undefined, false, false];
   const rest = [...args];
-  for (let word = rest.shift(); word !== undefined && word !== "--"; word = rest.shift()) {
-    const [, flag = "", equals, inline = ""] = /^--?([^=-][^=]*)(=?)([^]*)$/.exec(word) ?? [];
-    const value = (): string => {
-      const text = equals === "=" ? inline : rest.shift();
-      if (text === undefined) throw usage(`flag needs an argument: -${flag}`);
-      return text;
-    };
+  while (isFlag(rest[0])) {
+    const word = rest.shift() ?? "";
+    if (word === "--") break;
+    const [, flag = "", equals, inline] = /^--?([^=-][^=]*)(=?)([^]*)$/.exec(word) ?? [];
+    if (flag === "") throw usage(`bad flag syntax: ${word}`);
     const option = options.find((candidate) => candidate.flag === flag);
-    if (flag === "") throw usage(`not a flag: ${word}`);
-    else if (flag === "help" || flag === "h") help = true;
-    else if (flag === "version") version = true;
-    else if (flag === "config") config = value();
-    else if (option === undefined) throw usage(`flag provided but not defined: -${flag}`);
-    else if (option.kind === "boolean")
-      given[option.name] = parseBoolean(flag, equals === "=" ? inline : "true");
-    else given[option.name] = option.kind === "number" ? parseNumber(flag, value()) : value();
+    const kind = option?.kind ?? ownFlags[flag];
+    if (kind === undefined) throw usage(`flag provided but not defined: -${flag}`);
+    const alone = kind === "boolean" ? "true" : undefined;
+    const text = equals === "=" ? inline : (alone ?? rest.shift());
+    if (text === undefined) throw usage(`flag needs an argument: -${flag}`);
+    const value = parseValue(kind, flag, text);
+    given[option?.name ?? flag] = kind === "path" && text !== "" ? resolve(workingDirectory, text) : value;
   }
-  return { config, help, version, options: given };
+  const { config, version, help, h, ...others } = given;
+  return {
+    config: typeof config === "string" ? config : undefined,
+    help: help === true || h === true,
+    version: version === true,
+    options: others,
+    ignored: rest,
+  };
 }
 
 /** Renders `-help`. */
@@ -72,22 +93,50 @@ export function renderUsage(): string {
   ].join("\n");
 }
 
-function renderOption({ flag, kind, description, defaultValue, ours = false }: Option): string {
-  const value = kind === "boolean" ? "" : ` ${kind}`;
-  const unless = defaultValue === undefined || defaultValue === "" ? "" : ` (default ${defaultValue})`;
+function renderOption({
+  flag,
+  kind,
+  description,
+  defaultValue,
+  default: words,
+  ours = false,
+}: Option): string {
+  const type = kind === "path" ? "string" : kind;
+  const value = type === "boolean" ? "" : ` ${type}`;
+  const unset = defaultValue === undefined || defaultValue === "" || defaultValue === false;
+  const shown = words ?? (typeof defaultValue === "string" ? JSON.stringify(defaultValue) : defaultValue);
+  const unless = words === undefined && unset ? "" : ` (default ${shown})`;
   return `  -${flag}${value}\n    \t${description}${unless}${ours ? " [not in derper]" : ""}`;
 }
 
-// Go's strconv.ParseBool.
-function parseBoolean(flag: string, text: string): boolean {
-  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
-  if (/^(0|f|F|false|FALSE|False)$/.test(text)) return false;
-  throw usage(`invalid boolean value "${text}" for -${flag}`);
+/** Those that are not options of the relay. */
+const ownFlags: Readonly<Record<string, OptionKind>> = {
+  config: "path",
+  version: "boolean",
+  help: "boolean",
+  h: "boolean",
+};
+
+/** As Go, to whom a single dash is a word like any other. */
+function isFlag(word: string | undefined): boolean {
+  return word !== undefined && word.length > 1 && word.startsWith("-");
 }
 
-function parseNumber(flag: string, text: string): number {
-  if (!/^-?\d+$/.test(text)) throw usage(`invalid value "${text}" for flag -${flag}: not a whole number`);
-  return Number(text);
+const parsers: Readonly<Record<OptionKind, (text: string) => unknown>> = {
+  boolean: parseGoBoolean,
+  int: parseGoInt,
+  float: parseGoFloat,
+  // The schema reads it again: in the file too it is text.
+  duration: (text) => (parseDuration(text) === undefined ? undefined : text),
+  path: String,
+  string: String,
+};
+
+function parseValue(kind: OptionKind, flag: string, text: string): unknown {
+  const value = parsers[kind](text);
+  if (value !== undefined) return value;
+  const what = kind === "boolean" ? "invalid boolean value" : "invalid value";
+  throw usage(`${what} ${JSON.stringify(text)} for flag -${flag}: parse error`);
 }
 
 function usage(message: string): KitError {

@@ -4,6 +4,13 @@ import { KitError, type Problem } from "../errors.ts";
 import { options } from "./flags.ts";
 import { type RelayConfig, relayConfigSchema } from "./schema.ts";
 
+/** Whoever writes our file has no old habits to be kept: its defaults lie in the state directory, and let nobody in. */
+const fileDefaults = Object.fromEntries(
+  options.flatMap(({ name, inFile = null }) => (inFile === null ? [] : [[name, inFile]])),
+);
+/** A file that forgets one of them would get another name's certificate, or none and plain HTTP. */
+const demanded = options.filter(({ inFile }) => inFile === null);
+
 /**
  * Checks a relay's options. A flag goes over the file, the file over the default.
  *
@@ -16,17 +23,33 @@ export function parseRelayConfig(
   flags: Readonly<Record<string, unknown>>,
   file = "flags",
 ): RelayConfig {
-  // Whoever writes our file has no old habits to be kept: what is not known is not let in.
-  const closed = { verifyClientUrlFailOpen: false };
-  const written = fileText === undefined ? {} : { ...closed, ...parseObject(fileText, file) };
-  const result = v.safeParse(relayConfigSchema, { ...written, ...flags });
-  if (result.success) return result.output;
-  throw new KitError("config-invalid", {
-    where: file,
+  const written = fileText === undefined ? {} : { ...fileDefaults, ...parseObject(fileText, file) };
+  const given: Readonly<Record<string, unknown>> = { ...written, ...flags };
+  const forgotten = fileText === undefined ? [] : demanded.filter(({ name }) => given[name] === undefined);
+  const result = v.safeParse(relayConfigSchema, given);
+  if (result.success && forgotten.length === 0) return result.output;
+  throw invalidConfig(
+    [
+      ...forgotten.map(({ name }) => ({ path: renderPath(name), message: "has to be given" })),
+      ...(result.issues ?? []).map(renderIssue),
+    ],
+    file,
+  );
+}
+
+/** Options that have mistakes. @param file where they were written, if there is a file */
+export function invalidConfig(problems: readonly Problem[], file?: string): KitError {
+  return new KitError("config-invalid", {
+    ...(file === undefined ? {} : { where: file }),
     message: "The relay's configuration has mistakes.",
-    problems: result.issues.map(renderIssue),
+    problems,
     fix: "docs/relay-options.md describes each option.",
   });
+}
+
+/** How a problem names an option: `certMode (-certmode)`. */
+export function renderPath(name: keyof RelayConfig): string {
+  return `${name} (-${options.find((option) => option.name === name)?.flag})`;
 }
 
 function parseObject(text: string, file: string): object {
@@ -42,8 +65,11 @@ function parseObject(text: string, file: string): object {
 
 function renderIssue(issue: v.BaseIssue<unknown>): Problem {
   const path = v.getDotPath(issue) ?? "(all)";
-  const flag = options.find(({ name }) => name === path)?.flag;
-  if (flag === undefined) return { path, message: "is not an option of the relay" };
-  const missing = issue.input === undefined;
-  return { path: `${path} (-${flag})`, message: missing ? "has to be given" : issue.message };
+  return isOption(path)
+    ? { path: renderPath(path), message: issue.message }
+    : { path, message: "is not an option of the relay" };
+}
+
+function isOption(path: string): path is keyof RelayConfig {
+  return options.some(({ name }) => name === path);
 }

@@ -10,10 +10,19 @@ import { parseListenAddress } from "./listen-address.ts";
 import { parseNetworkList } from "./networks.ts";
 import { parseMeshWith } from "./mesh.ts";
 
+/** How a value is written as a flag: as Go's package flag wants it. A path is a text with a place to start from. */
+export type OptionKind = "boolean" | "int" | "float" | "duration" | "path" | "string";
+
 /** What the schema says of an option beyond its type. */
 export interface OptionNotes {
   /** The flag, without dashes, as derper spells it. */
   readonly flag: string;
+  /** Where it does not follow from the type: a number is an int, a text a string. */
+  readonly kind?: OptionKind;
+  /** The default in words, where it depends on the surroundings or has no name in JSON. */
+  readonly default?: string;
+  /** The default in a config file, where that is another one; null if there it has to be given. */
+  readonly inFile?: string | boolean | null;
   /** True if derper has no such flag. */
   readonly ours?: boolean;
   readonly example?: string;
@@ -37,66 +46,110 @@ const duration = v.pipe(
   v.check((text) => parseDuration(text) !== undefined, "is not a duration: write it as 2s, 500ms or 1m30s"),
 );
 
+/** From 0 on. */
+const span = v.pipe(
+  duration,
+  v.check((text) => (parseDuration(text) ?? 0) >= 0, "must not be negative"),
+);
+
+const path = v.string("has to be a path");
+
 const webAddress = v.pipe(
   v.string("has to be a URL"),
   v.check((text) => text === "" || /^https?:/.test(text), "has to begin with http:// or https://"),
   v.check((text) => text === "" || URL.canParse(text), "is not a URL"),
 );
 
-/** The certificate modes that this version of the relay has. */
-export const certModes = ["manual", "pinned"] as const;
+/** derper's certificate modes, and ours: pinned. */
+export const certModes = ["letsencrypt", "manual", "gcp", "pinned"] as const;
 
 export const relayConfigSchema = v.strictObject({
   listen: v.pipe(
     v.optional(
       v.pipe(
         v.string("has to be text, for example :443"),
-        v.check((text) => parseListenAddress(text) !== undefined, "has to be :port, ip:port or [ipv6]:port"),
+        v.check(
+          (text) => parseListenAddress(text) !== undefined,
+          "has to be :port, host:port or [ipv6]:port",
+        ),
       ),
       ":443",
     ),
-    v.description("TCP address for DERP and HTTPS; its host part also binds STUN."),
+    v.description(
+      "TCP address for DERP and HTTP; its host part also binds STUN and the plain HTTP port. Port 443 and certMode " +
+        "manual and pinned mean TLS; otherwise the relay speaks plain HTTP, to a proxy that does TLS.",
+    ),
     v.metadata({ flag: "a", example: "127.0.0.1:8443" } satisfies OptionNotes),
   ),
   hostname: v.pipe(
-    v.string("has to be the DNS name or IP address that clients connect to"),
-    v.nonEmpty("must not be empty"),
+    v.optional(
+      v.string("has to be the DNS name or IP address that clients connect to"),
+      "derp.tailscale.com",
+    ),
     v.description("Name in the certificate: the HostName of this node in the derpMap."),
-    v.metadata({ flag: "hostname", example: "901a.derp.example.com" } satisfies OptionNotes),
+    v.metadata({ flag: "hostname", inFile: null, example: "901a.derp.example.com" } satisfies OptionNotes),
   ),
   certMode: v.pipe(
-    v.picklist(certModes, "has to be manual or pinned"),
+    v.optional(v.picklist(certModes, "has to be manual, pinned, letsencrypt or gcp"), "letsencrypt"),
     v.description(
       "How the relay gets its certificate. manual: read <certDir>/<hostname>.crt and .key. " +
-        "pinned: the same, and a self-signed pair is made if there is none; clients pin it by CertName.",
+        "pinned: the same, and a self-signed pair is made if there is none; clients pin it by CertName. " +
+        "letsencrypt and gcp come with a later version: they start where no TLS is used.",
     ),
-    v.metadata({ flag: "certmode" } satisfies OptionNotes),
+    v.metadata({ flag: "certmode", inFile: null } satisfies OptionNotes),
   ),
   certDir: v.pipe(
-    v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty")), "certs"),
-    v.description("Folder of the certificate files; relative to the state directory."),
-    v.metadata({ flag: "certdir" } satisfies OptionNotes),
+    v.optional(path),
+    v.description("Folder of the certificate files."),
+    v.metadata({
+      flag: "certdir",
+      kind: "path",
+      default: "tailscale/derper-certs in the user's cache folder",
+      inFile: "certs",
+    } satisfies OptionNotes),
+  ),
+  acmeEmail: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description("Contact of the ACME account; gcp needs it."),
+    v.metadata({ flag: "acme-email" } satisfies OptionNotes),
+  ),
+  acmeEabKid: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description("Id of the external account binding; gcp needs it."),
+    v.metadata({ flag: "acme-eab-kid" } satisfies OptionNotes),
+  ),
+  acmeEabKey: v.pipe(
+    v.optional(v.string("has to be text"), ""),
+    v.description("Key of the external account binding, in base64; gcp needs it."),
+    v.metadata({ flag: "acme-eab-key" } satisfies OptionNotes),
+  ),
+  acmeIpCerts: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description("Get certificates for the machine's own addresses; with letsencrypt only."),
+    v.metadata({ flag: "acme-ip-certs" } satisfies OptionNotes),
   ),
   keyFile: v.pipe(
-    v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty")), "derper.key"),
-    v.description(
-      "The relay's private key in derper's format, made if missing; relative to the state directory.",
-    ),
-    v.metadata({ flag: "c" } satisfies OptionNotes),
+    v.optional(path),
+    v.description("The relay's private key in derper's format, made if missing."),
+    v.metadata({
+      flag: "c",
+      kind: "path",
+      default: "/var/lib/derper/derper.key as root, else $STATE_DIRECTORY/derper.key",
+      inFile: "derper.key",
+    } satisfies OptionNotes),
   ),
   httpPort: v.pipe(
     v.optional(
       v.pipe(
         v.number("has to be a number, not text"),
         v.integer("has to be a whole number"),
-        v.check(
-          (number) => number === -1 || (number >= 1 && number <= 65_535),
-          "has to be from 1 to 65535, or -1 for none",
-        ),
+        v.maxValue(65_535, "has to be from 0 to 65535, or -1 for none"),
       ),
       80,
     ),
-    v.description("TCP port of plain HTTP: the captive-portal check, and a redirect to HTTPS; -1 for none."),
+    v.description(
+      "TCP port of plain HTTP beside TLS: the captive-portal check, and a redirect to HTTPS; 0 for any, -1 for none.",
+    ),
     v.metadata({ flag: "http-port" } satisfies OptionNotes),
   ),
   derp: v.pipe(
@@ -129,12 +182,16 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "home" } satisfies OptionNotes),
   ),
   meshPskFile: v.pipe(
-    v.optional(v.string("has to be a path"), ""),
+    v.optional(path),
     v.description(
       "File with the region's mesh key: 64 hex digits; of several lines all are accepted and the first is shown. " +
-        "Empty: /home/derp/keys/derp-mesh.key or $HOME/keys/derp-mesh.key, if there is one.",
+        "Empty for none.",
     ),
-    v.metadata({ flag: "mesh-psk-file" } satisfies OptionNotes),
+    v.metadata({
+      flag: "mesh-psk-file",
+      kind: "path",
+      default: "/home/derp/keys/derp-mesh.key or $HOME/keys/derp-mesh.key, if there is one",
+    } satisfies OptionNotes),
   ),
   meshWith: v.pipe(
     v.optional(
@@ -159,9 +216,9 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "verify-clients" } satisfies OptionNotes),
   ),
   socket: v.pipe(
-    v.optional(v.string("has to be a path"), ""),
+    v.optional(path, ""),
     v.description("tailscaled's unix socket; empty for the system's usual place."),
-    v.metadata({ flag: "socket" } satisfies OptionNotes),
+    v.metadata({ flag: "socket", kind: "path" } satisfies OptionNotes),
   ),
   verifyClientUrl: v.pipe(
     v.optional(webAddress, ""),
@@ -170,15 +227,15 @@ export const relayConfigSchema = v.strictObject({
   ),
   verifyClientUrlFailOpen: v.pipe(
     v.optional(v.boolean("has to be true or false"), true),
-    v.description("Admit clients while that URL cannot be reached. In a config file the default is false."),
-    v.metadata({ flag: "verify-client-url-fail-open" } satisfies OptionNotes),
+    v.description("Admit clients while that URL cannot be reached."),
+    v.metadata({ flag: "verify-client-url-fail-open", inFile: false } satisfies OptionNotes),
   ),
   admissionList: v.pipe(
-    v.optional(v.string("has to be a path"), ""),
+    v.optional(path, ""),
     v.description(
       "Admit only the node keys in this file, one a line; read again when it changes. `# nobody` makes an empty list mean it.",
     ),
-    v.metadata({ flag: "admission-list", ours: true } satisfies OptionNotes),
+    v.metadata({ flag: "admission-list", ours: true, kind: "path" } satisfies OptionNotes),
   ),
   admissionApiClientId: v.pipe(
     v.optional(v.string("has to be text"), ""),
@@ -188,11 +245,11 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "admission-api-client-id", ours: true } satisfies OptionNotes),
   ),
   admissionApiSecretFile: v.pipe(
-    v.optional(v.string("has to be a path"), ""),
+    v.optional(path, ""),
     v.description(
       "File with the OAuth client's secret; or the environment variable DERPKIT_ADMISSION_API_SECRET.",
     ),
-    v.metadata({ flag: "admission-api-secret-file", ours: true } satisfies OptionNotes),
+    v.metadata({ flag: "admission-api-secret-file", ours: true, kind: "path" } satisfies OptionNotes),
   ),
   admissionApiUrl: v.pipe(
     v.optional(webAddress, "https://api.tailscale.com"),
@@ -200,37 +257,32 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "admission-api-url", ours: true } satisfies OptionNotes),
   ),
   admissionRecheck: v.pipe(
-    v.optional(duration, "5m"),
+    v.optional(span, "5m"),
     v.description("How often open sessions are asked about again; 0 never, as derper."),
-    v.metadata({ flag: "admission-recheck", ours: true } satisfies OptionNotes),
+    v.metadata({ flag: "admission-recheck", ours: true, kind: "duration" } satisfies OptionNotes),
   ),
   admissionStale: v.pipe(
-    v.optional(duration, "24h"),
+    v.optional(span, "24h"),
     v.description("How long a session may live on while nobody knows whether it may."),
-    v.metadata({ flag: "admission-stale", ours: true } satisfies OptionNotes),
+    v.metadata({ flag: "admission-stale", ours: true, kind: "duration" } satisfies OptionNotes),
   ),
   acceptConnectionLimit: v.pipe(
-    v.optional(v.pipe(v.number("has to be a number, not text"), v.gtValue(0, "has to be more than 0"))),
-    v.description(
-      "TCP connections that are accepted each second; the rest are closed at once. No limit by default.",
-    ),
-    v.metadata({ flag: "accept-connection-limit" } satisfies OptionNotes),
+    v.optional(v.number("has to be a number, not text"), Number.POSITIVE_INFINITY),
+    v.description("TCP connections that are accepted each second with TLS; the rest are closed at once."),
+    v.metadata({ flag: "accept-connection-limit", kind: "float", default: "+Inf" } satisfies OptionNotes),
   ),
   acceptConnectionBurst: v.pipe(
     v.optional(
-      v.pipe(
-        v.number("has to be a number, not text"),
-        v.integer("has to be a whole number"),
-        v.minValue(1, "has to be at least 1"),
-      ),
+      v.pipe(v.number("has to be a number, not text"), v.integer("has to be a whole number")),
+      2 ** 63,
     ),
-    v.description("Connections that are accepted at once. No limit by default."),
-    v.metadata({ flag: "accept-connection-burst" } satisfies OptionNotes),
+    v.description("Connections that are accepted at once."),
+    v.metadata({ flag: "accept-connection-burst", default: "9223372036854775807" } satisfies OptionNotes),
   ),
   rateConfig: v.pipe(
-    v.optional(v.string("has to be a path"), ""),
+    v.optional(path, ""),
     v.description("File with the rate limit of each client, in derper's JSON; read again on SIGHUP."),
-    v.metadata({ flag: "rate-config" } satisfies OptionNotes),
+    v.metadata({ flag: "rate-config", kind: "path" } satisfies OptionNotes),
   ),
   bootstrapDnsNames: v.pipe(
     v.optional(v.string("has to be text"), ""),
@@ -255,19 +307,27 @@ export const relayConfigSchema = v.strictObject({
     } satisfies OptionNotes),
   ),
   tcpWriteTimeout: v.pipe(
-    v.optional(duration, "2s"),
+    v.optional(span, "2s"),
     v.description("A client that takes no byte for so long is closed; 0 never."),
-    v.metadata({ flag: "tcp-write-timeout" } satisfies OptionNotes),
+    v.metadata({ flag: "tcp-write-timeout", kind: "duration" } satisfies OptionNotes),
   ),
   tcpKeepaliveTime: v.pipe(
-    v.optional(duration, "10m"),
-    v.description("Idle time before TCP keepalive probes."),
-    v.metadata({ flag: "tcp-keepalive-time" } satisfies OptionNotes),
+    v.optional(duration, "10m0s"),
+    v.description("Idle time before TCP keepalive probes; 0 is 15s, as in Go, and a negative one none."),
+    v.metadata({ flag: "tcp-keepalive-time", kind: "duration" } satisfies OptionNotes),
   ),
   tcpUserTimeout: v.pipe(
-    v.optional(duration, "15s"),
+    v.optional(span, "15s"),
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
-    v.metadata({ flag: "tcp-user-timeout" } satisfies OptionNotes),
+    v.metadata({ flag: "tcp-user-timeout", kind: "duration" } satisfies OptionNotes),
+  ),
+  dev: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description(
+      "For trying things out: listens on :3340, with a key that is thrown away and the mesh key of the environment " +
+        "variable TAILSCALE_DERPER_MESH_KEY; a refused debug page says what would permit it.",
+    ),
+    v.metadata({ flag: "dev" } satisfies OptionNotes),
   ),
   maxConnections: v.pipe(
     v.optional(count, 0),
@@ -281,7 +341,7 @@ export const relayConfigSchema = v.strictObject({
     v.optional(count, 256),
     v.description(
       "Connections of one source (an IPv4 address, or a /64 of IPv6) that are not logged in; further ones are closed at once. " +
-        "0 for no limit.",
+        "0 for no limit; there is none where a proxy does TLS.",
     ),
     v.metadata({ flag: "max-waiting-per-address", ours: true } satisfies OptionNotes),
   ),
@@ -317,12 +377,12 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "report-duplicates", ours: true } satisfies OptionNotes),
   ),
   drain: v.pipe(
-    v.optional(duration, "5s"),
+    v.optional(span, "5s"),
     v.description(
       "When the relay stops: time over which its clients, which are told, are closed one after the other. " +
         "A second signal stops at once.",
     ),
-    v.metadata({ flag: "drain", ours: true } satisfies OptionNotes),
+    v.metadata({ flag: "drain", ours: true, kind: "duration" } satisfies OptionNotes),
   ),
   selfProbe: v.pipe(
     v.optional(v.boolean("has to be true or false"), true),
@@ -347,7 +407,7 @@ export const relayConfigSchema = v.strictObject({
   ),
 });
 
-/** What a person writes: everything but `hostname` and `certMode` may be left out. */
+/** What a person writes: everything may be left out, but in a file `hostname` and `certMode`. */
 export type RelayConfigInput = v.InferInput<typeof relayConfigSchema>;
 
 /** A checked configuration with every default in place. */

@@ -12,7 +12,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { generatePrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import { decodeBindingRequest, encodeBindingResponse } from "../stun/message.ts";
-import { joinRelay, type RunningRelay, startTestRelay } from "../testing/running-relay.ts";
+import { joinRelay, type RunningRelay, startBareRelay, startTestRelay } from "../testing/running-relay.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { OwnProbes } from "./own-probes.ts";
 import { createProbes, type Probe, type ProbeTargets } from "./probes.ts";
@@ -71,6 +71,30 @@ test("without DERP, TLS alone is asked, and without STUN nothing of it", async (
     ["tls-ipv4"],
   );
   for (const probe of probes) await probe.run(t.signal);
+});
+
+test("a relay that does no TLS is asked in clear", async (t) => {
+  for (const derp of [true, false]) {
+    const { relay } = await startBareRelay(t, {
+      certMode: "letsencrypt",
+      derp,
+      stun: false,
+      selfProbe: false,
+    });
+    const probes = createProbes({
+      own: new OwnProbes(() => performance.now()),
+      https: { address: "127.0.0.1", port: relay.derpPort },
+      hostName: "",
+      leaf: undefined,
+      relayKey: derp ? relay.publicKey : undefined,
+      stun: undefined,
+    });
+    assert.deepEqual(
+      probes.map(({ name }) => name),
+      [derp ? login : "tcp-ipv4"],
+    );
+    for (const probe of probes) await probe.run(t.signal);
+  }
 });
 
 test("a certificate that has expired, or is not the one that the relay means to show, fails", async (t) => {

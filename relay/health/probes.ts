@@ -5,10 +5,10 @@ import { networkInterfaces } from "node:os";
 import { createSecureContext } from "node:tls";
 import { findIdentityFault } from "../client/certificates.ts";
 import { login } from "../client/connection.ts";
-import { type Endpoint, renderEndpoint } from "../client/dial.ts";
+import { dial, type Endpoint, renderEndpoint } from "../client/dial.ts";
 import { RelayFailure } from "../client/failure.ts";
 import { askStun } from "../client/stun.ts";
-import { openTls, type Transport } from "../client/transport.ts";
+import { closeStream, openTls, type Transport } from "../client/transport.ts";
 import type { NodeKey } from "../crypto/keys.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { OwnProbes } from "./own-probes.ts";
@@ -26,12 +26,12 @@ export interface Probe {
 
 export interface ProbeTargets {
   readonly own: OwnProbes;
-  /** Where the HTTPS listener is bound. */
+  /** Where the main listener is bound. */
   readonly https: Endpoint;
   readonly hostName: string;
-  /** DER of the certificate that is shown now. */
-  readonly leaf: () => Uint8Array;
-  /** Undefined if DERP is not served: then TLS alone is asked. */
+  /** DER of the certificate that is shown now; undefined if the listener does no TLS. */
+  readonly leaf: (() => Uint8Array) | undefined;
+  /** Undefined if DERP is not served: then a connection alone is asked for. */
   readonly relayKey: NodeKey | undefined;
   /** Where STUN is bound; undefined if it is off. */
   readonly stun: Endpoint | undefined;
@@ -47,13 +47,13 @@ export function createProbes(targets: ProbeTargets): Probe[] {
     ownAddresses(address, present).map((own) => ({ address: own, port }));
   return [
     ...places(https).map((place) =>
-      relayKey === undefined ? tlsProbe(targets, place) : loginProbe(targets, place, relayKey),
+      relayKey === undefined ? connectionProbe(targets, place) : loginProbe(targets, place, relayKey),
     ),
     ...(stun === undefined ? [] : places(stun).map((place) => stunProbe(targets, place))),
   ];
 }
 
-/** TLS, the upgrade, and a login whose ServerInfo comes first and from the right key. */
+/** TLS if there is any, the upgrade, and a login whose ServerInfo comes first and from the right key. */
 function loginProbe(targets: ProbeTargets, place: Endpoint, relayKey: NodeKey): Probe {
   const { hostName, own } = targets;
   return {
@@ -75,9 +75,9 @@ function loginProbe(targets: ProbeTargets, place: Endpoint, relayKey: NodeKey): 
   };
 }
 
-function tlsProbe(targets: ProbeTargets, place: Endpoint): Probe {
+function connectionProbe(targets: ProbeTargets, place: Endpoint): Probe {
   return {
-    name: `tls-${familyOf(place)}`,
+    name: `${targets.leaf === undefined ? "tcp" : "tls"}-${familyOf(place)}`,
     run: (signal) =>
       fromOwnPlace(targets, place, async (from) => {
         const transport = await openOwn(targets, place, from, signal);
@@ -98,7 +98,7 @@ function stunProbe({ own }: ProbeTargets, place: Endpoint): Probe {
   };
 }
 
-/** Asks the HTTPS listener from a port that the relay knows as its own before it sees the connection. */
+/** Asks the main listener from a port that the relay knows as its own before it sees the connection. */
 async function fromOwnPlace(
   { own }: ProbeTargets,
   { address }: Endpoint,
@@ -119,10 +119,17 @@ function openOwn(
   from: Endpoint,
   signal: AbortSignal,
 ): Promise<Transport> {
+  if (leaf === undefined) return openPlain(endpoint, from, signal);
   return openTls({ endpoint, from, hostName, trust, signal }, (stream) => {
     const shown = stream.getPeerCertificate().raw;
     return { certificates: [shown], fault: findOwnFault(shown, leaf(), hostName) };
   });
+}
+
+async function openPlain(endpoint: Endpoint, from: Endpoint, signal: AbortSignal): Promise<Transport> {
+  const stream = await dial(endpoint, signal, from);
+  stream.on("error", () => {}); // A close follows, which is what users of the stream wait for.
+  return { stream, tlsVersion: "", certificates: [], [Symbol.asyncDispose]: () => closeStream(stream) };
 }
 
 /**

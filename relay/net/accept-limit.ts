@@ -3,10 +3,10 @@ import { TokenBucket } from "../core/token-bucket.ts";
 import type { TlsCounters } from "./tls-counters.ts";
 
 export interface AcceptLimit {
-  /** Connections a second; undefined for no limit. */
-  readonly perSecond: number | undefined;
-  /** Connections at once; undefined for no limit, as in derper. */
-  readonly burst: number | undefined;
+  /** Connections a second; infinite for no limit, whatever the burst is, as in derper. */
+  readonly perSecond: number;
+  /** Connections at once. */
+  readonly burst: number;
 }
 
 /**
@@ -18,8 +18,8 @@ export function createAcceptLimit(
   counters: TlsCounters,
   now: () => number,
 ): () => boolean {
-  const unlimited = perSecond === undefined || burst === undefined;
-  const bucket = unlimited ? undefined : new TokenBucket(perSecond, burst, now());
+  const unlimited = perSecond === Number.POSITIVE_INFINITY;
+  const bucket = unlimited ? undefined : new TokenBucket(Math.max(0, perSecond), burst, now());
   return () => {
     const accepted = bucket?.take(now()) ?? true;
     if (accepted) counters.accepted++;

@@ -6,6 +6,7 @@ import type { HttpService } from "./http-server.ts";
 import { answerBeside, answerMain, type RouteContext } from "./routes.ts";
 
 const context: RouteContext = {
+  secure: true,
   answers: {
     home: "blank",
     derp: true,

@@ -13,15 +13,19 @@ import {
 import type { Request } from "./http-request.ts";
 
 export interface RouteContext {
+  /** Whether the main port does TLS. */
+  readonly secure: boolean;
   readonly answers: AnswerContext;
   readonly debug: DebugContext;
 }
 
 /** Answers on the main port. @param message says who asks */
 export function answerMain(request: Request, message: IncomingMessage, context: RouteContext): PendingAnswer {
-  // For derper's experimental ACE, which is off there by default.
-  if (request.method === "CONNECT") return plainError(403, "CONNECT not enabled");
-  const { answers, debug } = context;
+  const { secure, answers, debug } = context;
+  // derper's experimental ACE, off there by default, is for TLS alone. Elsewhere no path has this name.
+  if (request.method === "CONNECT") {
+    return secure ? plainError(403, "CONNECT not enabled") : plainError(404, "404 page not found");
+  }
   return (
     debugAnswer(debugRequest(request, message), debug) ??
     answer(plainRequest(request, message, debug), answers)

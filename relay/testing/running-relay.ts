@@ -23,29 +23,50 @@ export interface RunningRelay {
   readonly stunPort: number;
 }
 
+/** A relay on a free port of loopback that keeps all it has in its state directory. */
+export const quietConfig = {
+  listen: "127.0.0.1:0",
+  hostname: "relay.derpkit.internal",
+  certMode: "pinned",
+  certDir: "certs",
+  keyFile: "derper.key",
+  meshPskFile: "",
+  httpPort: -1,
+} satisfies RelayConfigInput;
+
 /** A client that is logged in. */
 export type TestClient = RelayConnection & { readonly key: NodeKey };
 
-/** Starts a relay with a pinned certificate and STUN; it stops with the test. Port 0 of plain HTTP is a free one. */
-export async function startTestRelay(
+/** Starts a relay; it stops with the test. Port 0 of plain HTTP is a free one. */
+export async function startBareRelay(
   t: TestContext,
   { httpPort = -1, ...options }: Partial<RelayConfigInput> = {},
   dependencies: Partial<RelayDependencies> = {},
-): Promise<RunningRelay> {
+): Promise<{ readonly relay: Relay; readonly folder: string; readonly log: readonly string[] }> {
   const folder = temporaryFolder(t);
-  const hostName = options.hostname ?? "relay.derpkit.internal";
-  const input = { listen: "127.0.0.1:0", hostname: hostName, certMode: "pinned", ...options };
+  const log: string[] = [];
   // Port 0 is for tests only; the schema keeps people from asking for it.
-  const config = { ...v.parse(relayConfigSchema, input), httpPort, stunPort: 0 };
+  const config = { ...v.parse(relayConfigSchema, { ...quietConfig, ...options }), httpPort, stunPort: 0 };
   const relay = await startRelay(config, {
     stateDirectory: folder,
     version: "0.0.0",
     bundle: null,
-    log: () => {},
+    log: (line) => void log.push(line),
     env: {},
     ...dependencies,
   });
   t.after(() => relay[Symbol.asyncDispose]());
+  return { relay, folder, log };
+}
+
+/** Starts a relay with a pinned certificate and STUN; it stops with the test. */
+export async function startTestRelay(
+  t: TestContext,
+  options: Partial<RelayConfigInput> = {},
+  dependencies: Partial<RelayDependencies> = {},
+): Promise<RunningRelay> {
+  const { relay, folder } = await startBareRelay(t, options, dependencies);
+  const hostName = options.hostname ?? quietConfig.hostname;
   const certificate = await readFile(join(folder, "certs", `${hostName}.crt`));
   return {
     relay,

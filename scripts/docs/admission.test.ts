@@ -6,13 +6,14 @@ import { options, parseFlags } from "../../relay/config/flags.ts";
 import { parseRelayConfig } from "../../relay/config/load.ts";
 import { metrics } from "../../relay/telemetry/metrics.ts";
 
-const page = readFileSync(path.join(import.meta.dirname, "../../docs/admission.md"), "utf8");
+const root = path.join(import.meta.dirname, "../..");
+const page = readFileSync(path.join(root, "docs/admission.md"), "utf8");
 
 test("each command and each file on the page about admission is a configuration of the relay", () => {
   const commands = [...page.matchAll(/^ {4}node relay\.mjs (.+)$/gm)].map(([, args = ""]) => args.split(" "));
   const files = [...page.matchAll(/^```json\n([^]+?)^```$/gm)].map(([, text = ""]) => text);
   assert.deepEqual([commands.length, files.length], [4, 4]);
-  for (const args of commands) parseRelayConfig(undefined, parseFlags(args).options);
+  for (const args of commands) parseRelayConfig(undefined, parseFlags(args, root).options);
   for (const text of files) parseRelayConfig(text, {});
 });
 

@@ -12,8 +12,11 @@ export function renderRelayOptionDocs(): string {
 
     node relay.mjs -config config/901a.json -stun-port 3479
 
-A flag goes over the file, the file over the default. The paths among the options are relative to the state directory:
-\`$STATE_DIRECTORY\`, which systemd sets, or else the working directory. \`-help\` and \`-version\` print what they say.
+A flag goes over the file, the file over the default. Where a config file has a default of its own, or none, the table
+says so. A relative path on the command line starts at the working directory, as with derper; one in the file at the
+state directory: \`$STATE_DIRECTORY\`, which systemd sets, or else the working directory. \`-help\` and \`-version\` print
+what they say. As derper, the relay ignores everything from the first word on that is no flag, and logs that it does:
+the value of a boolean has to follow an equals sign.
 
 ${renderMarkdownTable(["Flag", "In the file", "Type", "Default", "Meaning"], options.map(renderRow))}
 
@@ -21,8 +24,19 @@ ${renderMarkdownTable(["Flag", "In the file", "Type", "Default", "Meaning"], opt
 `;
 }
 
-function renderRow({ flag, name, kind, defaultValue, description, example, ours = false }: Option): string[] {
-  const shownDefault = defaultValue === undefined ? "has to be given" : `\`${JSON.stringify(defaultValue)}\``;
+function renderRow({ flag, name, kind, description, example, ours = false, ...rest }: Option): string[] {
   const shownExample = example === undefined ? "" : ` Example: \`${example}\`.`;
-  return [`\`-${flag}\`${ours ? "\\*" : ""}`, `\`${name}\``, kind, shownDefault, description + shownExample];
+  return [
+    `\`-${flag}\`${ours ? "\\*" : ""}`,
+    `\`${name}\``,
+    kind,
+    renderDefault(rest),
+    description + shownExample,
+  ];
+}
+
+function renderDefault({ defaultValue, default: words, inFile }: Partial<Option>): string {
+  const usual = words ?? `\`${JSON.stringify(defaultValue)}\``;
+  if (inFile === undefined) return usual;
+  return `${usual}; in a file ${inFile === null ? "it has to be given" : `\`${JSON.stringify(inFile)}\``}`;
 }
