@@ -198,7 +198,8 @@ function createAdmission(
 ): { readonly admission: Admission; readonly gate: Gate | undefined } {
   const staleMs = milliseconds(config.admissionStale);
   const recheckMs = milliseconds(config.admissionRecheck);
-  const modes = createModes(config, { resolve, env, recheckMs, staleMs, now, log });
+  const context = { resolve, env, trust: createTrust, recheckMs, staleMs, now, log };
+  const modes = createModes(config, context);
   const admission = new Admission({ modes, recheckMs, staleMs, now, random: Math.random, log });
   return { admission, gate: modes.length === 0 ? undefined : createGate(admission, now) };
 }

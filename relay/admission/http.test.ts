@@ -3,14 +3,15 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { createSelfSigned, pinnedValidity } from "../crypto/self-signed.ts";
 import { KitError, renderError } from "../errors.ts";
 import { describeFailure } from "./failure.ts";
 import { buildAgents, type HttpReply, sendRequest, withDeadline } from "./http.ts";
 import { forever, garbage, hangUp, reply, startServer } from "./testing/servers.ts";
 
-async function get(url: URL, env: Record<string, string> = {}, ca?: readonly string[]): Promise<HttpReply> {
-  const agent = buildAgents(ca === undefined ? { env } : { env, ca })(url);
+async function get(url: URL, env: Record<string, string> = {}, trust?: SecureContext): Promise<HttpReply> {
+  const agent = buildAgents(trust === undefined ? { env } : { env, trust })(url);
   return sendRequest({ url, method: "GET", headers: {}, agent, maxBytes: 100, signal: forever });
 }
 
@@ -87,7 +88,7 @@ test("a certificate is trusted if its issuer is among those given", async (t) =>
   await once(server.listen(0, "127.0.0.1"), "listening");
   const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`);
   await assert.rejects(get(url), /certificate/);
-  assert.equal((await get(url, {}, [made.certificatePem])).status, 200);
+  assert.equal((await get(url, {}, createSecureContext({ ca: made.certificatePem }))).status, 200);
 });
 
 test("this machine is reached without a proxy, and so are the hosts of NO_PROXY", async (t) => {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import https from "node:https";
+import type { SecureContext } from "node:tls";
 import { KitError } from "../errors.ts";
 import { TimeLimit } from "./failure.ts";
 
@@ -11,8 +12,8 @@ const maxSockets = 64;
 export interface HttpOptions {
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read, in upper or lower case. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Certificates in PEM to trust instead of Node's own. */
-  readonly ca?: readonly string[];
+  /** Whose certificates are trusted; Node's own list by default. Made once: it holds some 150 roots. */
+  readonly trust?: SecureContext;
 }
 
 /** Picks the agent for a request. */
@@ -72,9 +73,9 @@ export async function sendRequest(options: HttpRequest): Promise<HttpReply> {
  *
  * @throws KitError `config-invalid` if the environment names a proxy that is none
  */
-export function buildAgents({ env, ca }: HttpOptions): AgentFor {
+export function buildAgents({ env, trust }: HttpOptions): AgentFor {
   const proxyEnv = readProxies(env);
-  const tls = ca === undefined ? {} : { ca: [...ca] };
+  const tls = trust === undefined ? {} : { secureContext: trust };
   const direct = { http: new http.Agent({ maxSockets }), https: new https.Agent({ maxSockets, ...tls }) };
   const proxied = {
     http: new http.Agent({ maxSockets, proxyEnv }),

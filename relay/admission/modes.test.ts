@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { test } from "node:test";
+import { createSecureContext } from "node:tls";
 import { parseRelayConfig } from "../config/load.ts";
 import type { RelayConfigInput } from "../config/schema.ts";
 import { KitError } from "../errors.ts";
-import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { createModes, type ModeContext } from "./modes.ts";
 import { bench } from "./testing/cast.ts";
 
@@ -19,6 +17,7 @@ function namesOf(options: Partial<RelayConfigInput>, changes: Partial<ModeContex
     ...clock,
     resolve: (file: string) => file,
     env: {},
+    trust: () => createSecureContext(),
     recheckMs: 5 * minute,
     staleMs: 1_440 * minute,
   };
@@ -66,15 +65,4 @@ test("sessions may live on unchecked for long enough that one failed check ends 
   ] as const)
     assert.deepEqual(stale(minutes, recheckMinutes), ["admissionStale"], `${minutes}`);
   assert.deepEqual([stale(2, 0), stale(10, 5), stale(2_880, 1_440)], [[], [], []]);
-});
-
-test("an SSL_CERT_FILE that cannot be read is an error that names it", (t) => {
-  const env = { SSL_CERT_FILE: path.join(temporaryFolder(t), "none.pem") };
-  assert.throws(
-    () => namesOf({}, { env }),
-    (error) =>
-      error instanceof KitError && error.code === "file-unreadable" && !!error.where?.includes("none.pem"),
-  );
-  writeFileSync(env.SSL_CERT_FILE, "");
-  assert.deepEqual(namesOf({}, { env }), []);
 });

@@ -1,6 +1,6 @@
 /** The modes that a configuration asks for. */
-import { readFileSync } from "node:fs";
 import process from "node:process";
+import type { SecureContext } from "node:tls";
 import type { RelayConfig } from "../config/schema.ts";
 import { KitError, type Problem } from "../errors.ts";
 import { AllowList } from "./allow-list.ts";
@@ -15,6 +15,8 @@ export interface ModeContext {
   /** Makes a path of the configuration absolute. */
   readonly resolve: (path: string) => string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whose certificates are trusted. Called only if somebody is asked over the network. */
+  readonly trust: () => SecureContext;
   /** Time from one check of a session to the next; milliseconds. */
   readonly recheckMs: number;
   /** How long nobody may know whether a client may stay; milliseconds. */
@@ -37,10 +39,8 @@ export function createModes(config: RelayConfig, context: ModeContext): Admissio
   if (problems.length > 0) {
     throw new KitError("config-invalid", { message: "The relay's configuration has mistakes.", problems });
   }
-  const { resolve, env, staleMs, now, log } = context;
+  const { resolve, env, trust, staleMs, now, log } = context;
   const modes: AdmissionMode[] = [];
-  const ca = readTrustedRoots(env);
-  const http = { env, ...(ca === undefined ? {} : { ca }) };
   if (config.admissionList !== "") {
     modes.push(new AllowList({ file: resolve(config.admissionList), staleMs, now, log }));
   }
@@ -49,7 +49,8 @@ export function createModes(config: RelayConfig, context: ModeContext): Admissio
   }
   if (config.admissionApiClientId !== "") {
     const client = new TailscaleClient({
-      ...http,
+      env,
+      trust: trust(),
       baseUrl: new URL(config.admissionApiUrl),
       clientId: config.admissionApiClientId,
       readSecret: () => readApiSecret(config, resolve, env),
@@ -60,7 +61,7 @@ export function createModes(config: RelayConfig, context: ModeContext): Admissio
   }
   if (config.verifyClientUrl !== "") {
     const failOpen = config.verifyClientUrlFailOpen;
-    modes.push(new VerifyUrl({ ...http, url: new URL(config.verifyClientUrl), failOpen }));
+    modes.push(new VerifyUrl({ env, trust: trust(), url: new URL(config.verifyClientUrl), failOpen }));
   }
   return modes;
 }
@@ -97,15 +98,4 @@ async function readApiSecret(
   env: ModeContext["env"],
 ): Promise<string> {
   return env[secretVariable] || readSecretFile(resolve(admissionApiSecretFile));
-}
-
-/** Go's programs read it, and so do we: private authorities depend on it. Undefined: Node's own list. */
-function readTrustedRoots(env: ModeContext["env"]): readonly string[] | undefined {
-  const file = env["SSL_CERT_FILE"];
-  if (file === undefined || file === "") return undefined;
-  try {
-    return [readFileSync(file, "utf8")];
-  } catch (cause) {
-    throw new KitError("file-unreadable", { where: `SSL_CERT_FILE: ${file}`, cause });
-  }
 }

@@ -1,8 +1,10 @@
 /** A verified TLS connection to a relay, for DERP or HTTP. */
 import { isIP } from "node:net";
+import process from "node:process";
 import type { Duplex } from "node:stream";
 import { finished } from "node:stream/promises";
 import * as tls from "node:tls";
+import { readCertificateFolders } from "./certificate-folders.ts";
 import { findIdentityFault, type RelayIdentity } from "./certificates.ts";
 import { describeError, dial, type Endpoint, type Tap, tapSocket } from "./dial.ts";
 import { orGiveUp, RelayFailure } from "./failure.ts";
@@ -48,9 +50,10 @@ const closeMs = 1_000;
  * @throws Error of OpenSSL if an extra root is no PEM certificate
  */
 export function createTrust(extraRoots: readonly string[] = []): tls.SecureContext {
-  const system = tls.getCACertificates("system");
+  const folders = readCertificateFolders(process.env["SSL_CERT_DIR"] ?? "");
+  const system = [...tls.getCACertificates("system"), ...folders];
   const roots = system.length > 0 ? system : tls.getCACertificates("bundled");
-  return tls.createSecureContext({ ca: [...roots, ...extraRoots], minVersion: "TLSv1.2" });
+  return tls.createSecureContext({ ca: [...new Set([...roots, ...extraRoots])], minVersion: "TLSv1.2" });
 }
 
 /**
