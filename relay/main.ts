@@ -25,6 +25,9 @@ async function main(): Promise<void> {
     log(`ignored, as derper does: ${JSON.stringify(first)}, which is no flag, and all behind it`);
   process.on("SIGHUP", () => {}); // Also while it starts; derper dies of it (repair Q10).
   const stop = stopRequest(config.exitOnStdinEnd);
+  let started = false;
+  // A start may wait for others, such as a server that holds the mesh key.
+  void stop.then(() => started || process.exit(0));
   const relay = await startRelay(config, {
     stateDirectory: usualStateDirectory(process) ?? process.cwd(),
     version,
@@ -32,6 +35,7 @@ async function main(): Promise<void> {
     log,
     env: process.env,
   });
+  started = true;
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
   const carrier = relay.tls ? "TLS" : "plain HTTP";
   log(`derpkit relay ${version} serves ${config.hostname} with ${carrier} on TCP ${relay.derpPort}, ${stun}`);

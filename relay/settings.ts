@@ -1,8 +1,9 @@
 /** What a relay reads before it listens: its configuration with everything that lies in files. */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { resolve } from "node:path";
+import { posix, resolve } from "node:path";
 import process from "node:process";
+import { createTrust } from "./client/transport.ts";
 import { type CertificatePair, loadCertificate } from "./config/certificate-files.ts";
 import { findModeFault, servesTls } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
@@ -13,10 +14,17 @@ import { type MeshWith, parseMeshKeys, parseMeshWith } from "./config/mesh.ts";
 import { findMeshKeyFile, loadMeshKeys } from "./config/mesh-key-file.ts";
 import { loadRateConfig } from "./config/rate-config-file.ts";
 import type { RelayConfig } from "./config/schema.ts";
-import { type Surroundings, usualCertDir, usualKeyFile, usualMeshKeyFiles } from "./config/usual-places.ts";
+import {
+  type Surroundings,
+  usualCertDir,
+  usualKeyFile,
+  usualMeshKeyFiles,
+  usualSecretsCache,
+} from "./config/usual-places.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import { generatePrivateKey, type PrivateKey } from "./crypto/keys.ts";
 import { KitError } from "./errors.ts";
+import { readSecret } from "./setec.ts";
 
 export interface Settings {
   readonly config: RelayConfig;
@@ -64,7 +72,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   if (fault !== undefined) throw invalidConfig([fault]);
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
   const certificate = tls ? await loadCertificate(config, absolute(certDir), new Date()) : undefined;
-  const meshKeys = await readMeshKeys(config, absolute, here);
+  const meshKeys = await readMeshKeys(config, absolute, here, context.log);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
   if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
   const rateLimit = await readRateLimit({ config, resolve: absolute });
@@ -130,24 +138,38 @@ async function readPrivateKey(
   return loadOrCreateKeyFile(usual);
 }
 
+/** derper's order: the environment with -dev, else the setec server if there is one, else a file. */
 async function readMeshKeys(
-  { dev, meshPskFile }: RelayConfig,
+  { dev, secretsUrl, secretsPathPrefix, secretsCacheDir, meshPskFile }: RelayConfig,
   absolute: Settings["resolve"],
   here: Surroundings,
+  log: SettingsContext["log"],
 ): Promise<readonly string[]> {
-  if (dev) return devMeshKeys(here.env[devMeshKey] ?? "");
+  const { env } = here;
+  if (dev) return parseMeshKeyText(env[devMeshKey] ?? "", devMeshKey);
+  if (secretsUrl !== "") {
+    const name = posix.join(secretsPathPrefix, "meshkey");
+    const cache = absolute(secretsCacheDir ?? usualSecretsCache(here));
+    const now = (): number => Date.now() / 1_000;
+    const text = await readSecret({ url: secretsUrl, name, cache, env, trust: createTrust(), now, log });
+    return parseMeshKeyText(text, name);
+  }
   const file = meshPskFile ?? (await findMeshKeyFile(usualMeshKeyFiles(here))) ?? "";
   return file === "" ? [] : loadMeshKeys(absolute(file));
 }
 
-function devMeshKeys(text: string): readonly string[] {
+/** @param where it comes from, for the message; the key is in none */
+function parseMeshKeyText(text: string, where: string): readonly string[] {
   const keys = text === "" ? [] : parseMeshKeys(text);
-  if (keys !== undefined) return keys;
-  throw new KitError("mesh-key-invalid", { where: devMeshKey, message: "This is no mesh key." });
+  if (keys === undefined) throw new KitError("mesh-key-invalid", { where, message: "This is no mesh key." });
+  return keys;
 }
 
 function lacksMeshKey(): KitError {
   return invalidConfig([
-    { path: renderPath("meshWith"), message: "needs a mesh key: give meshPskFile (-mesh-psk-file)" },
+    {
+      path: renderPath("meshWith"),
+      message: "needs a mesh key: give meshPskFile (-mesh-psk-file) or secretsUrl (-secrets-url)",
+    },
   ]);
 }

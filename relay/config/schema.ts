@@ -193,6 +193,28 @@ export const relayConfigSchema = v.strictObject({
       default: "/home/derp/keys/derp-mesh.key or $HOME/keys/derp-mesh.key, if there is one",
     } satisfies OptionNotes),
   ),
+  secretsUrl: v.pipe(
+    v.optional(webAddress, ""),
+    v.description("setec server that the mesh key is read from, in the place of a file; empty for none."),
+    v.metadata({ flag: "secrets-url" } satisfies OptionNotes),
+  ),
+  secretsPathPrefix: v.pipe(
+    v.optional(v.string("has to be text"), "prod/derp"),
+    v.description("What stands before /meshkey in the secret's name."),
+    v.metadata({ flag: "secrets-path-prefix" } satisfies OptionNotes),
+  ),
+  secretsCacheDir: v.pipe(
+    v.optional(path),
+    v.description(
+      "File that the secret is kept in. While it is there the server is not asked, as with derper: remove it to have a new key read.",
+    ),
+    v.metadata({
+      flag: "secrets-cache-dir",
+      kind: "path",
+      default: "$HOME/.cache/derper-secrets",
+      inFile: "secrets.json",
+    } satisfies OptionNotes),
+  ),
   meshWith: v.pipe(
     v.optional(
       v.pipe(
