@@ -9,6 +9,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import * as v from "valibot";
+import { certificatePaths } from "./config/certificate-files.ts";
 import { type RelayConfigInput, relayConfigSchema } from "./config/schema.ts";
 import {
   generatePrivateKey,
@@ -17,13 +18,14 @@ import {
   publicKeyOf,
   renderNodeKey,
 } from "./crypto/keys.ts";
+import { createSelfSigned } from "./crypto/self-signed.ts";
 import { parseMetaCertificate } from "./protocol/meta-certificate.ts";
 import { KitError } from "./errors.ts";
 import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
 import { type Relay, startRelay } from "./relay.ts";
-import { joinRelay, quietConfig, startTestRelay } from "./testing/running-relay.ts";
+import { joinRelay, quietConfig, startBareRelay, startTestRelay } from "./testing/running-relay.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const hostname = "relay.derpkit.internal";
@@ -59,10 +61,12 @@ async function read(socket: TLSSocket, length: number): Promise<Buffer> {
   throw new Error(`the relay closed after ${bytes.length} of ${length} bytes`);
 }
 
-async function fingerprint(relay: Relay): Promise<string | undefined> {
+async function fingerprint(relay: Relay): Promise<string> {
   const socket = await dial(relay);
+  const certificate = socket.getPeerX509Certificate(); // A socket that is closed knows none any more.
   socket.destroy();
-  return socket.getPeerX509Certificate()?.fingerprint256;
+  assert.ok(certificate !== undefined);
+  return certificate.fingerprint256;
 }
 
 const invalid = (error: unknown): boolean =>
@@ -352,6 +356,59 @@ test("9, 38. the key and the certificate are made once, with the rights of secre
   });
   assert.equal(await fingerprint(again), before);
   assert.deepEqual(again.publicKey, relay.publicKey);
+});
+
+test("Q9. a reload takes a new certificate; one that clients would refuse it does not take, and who is here stays", async (t) => {
+  const { relay, folder, log } = await startBareRelay(t, { stun: false });
+  const pair = certificatePaths(join(folder, "certs"), hostname);
+  const before = await fingerprint(relay);
+  const here = await dial(relay);
+  const days = (from: number, to: number) => ({
+    notBefore: new Date(Date.now() + from * 86_400_000),
+    notAfter: new Date(Date.now() + to * 86_400_000),
+  });
+  const put = async (hostName: string, from: number, to: number): Promise<void> => {
+    const { certificatePem, keyPem } = createSelfSigned({ hostName, ...days(from, to) });
+    await writeFile(pair.crt, certificatePem);
+    await writeFile(pair.key, keyPem);
+    await relay.reload();
+  };
+  for (const bad of [
+    () => put("other.example", -1, 1),
+    () => put(hostname, -2, -1),
+    () => put(hostname, 1, 2),
+    () => writeFile(pair.key, "no key").then(() => relay.reload()),
+    () => rm(pair.crt).then(() => relay.reload()),
+  ]) {
+    await bad();
+    assert.match(
+      log.at(-1) ?? "",
+      /^not read again, and what held before goes on: certificate\n.*certificate-invalid/,
+    );
+    assert.equal(await fingerprint(relay), before);
+  }
+  await put(hostname, -1, 30);
+  assert.equal(log.at(-1), "read again: certificate");
+  const after = await fingerprint(relay);
+  assert.notEqual(after, before);
+  here.write("GET /generate_204 HTTP/1.1\r\nHost: x\r\n\r\n");
+  assert.match(String(await read(here, 12)), /^HTTP\/1.1 204/);
+  here.destroy();
+});
+
+test("a certificate that is valid on other days is served, as by derper, and the log says so", async (t) => {
+  const donor = await startBareRelay(t, { stun: false });
+  const { certificatePem, keyPem } = createSelfSigned({
+    hostName: hostname,
+    notBefore: new Date(Date.now() - 2 * 86_400_000),
+    notAfter: new Date(Date.now() - 86_400_000),
+  });
+  const pair = certificatePaths(join(donor.folder, "certs"), hostname);
+  await writeFile(pair.crt, certificatePem);
+  await writeFile(pair.key, keyPem);
+  const { relay, log } = await startBareRelay(t, { stun: false, certDir: join(donor.folder, "certs") });
+  assert.notEqual(await fingerprint(relay), await fingerprint(donor.relay));
+  assert.match(log.join(), /is not valid any more/);
 });
 
 test("a certificate that is missing, of another name or of another key ends the start with a clear error", async (t) => {

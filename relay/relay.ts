@@ -7,7 +7,7 @@ import { createModes } from "./admission/modes.ts";
 import { BootstrapDns } from "./bootstrap-dns/bootstrap-dns.ts";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
-import type { CertificatePair } from "./config/certificate-files.ts";
+import { type CertificatePair, reloadCertificate } from "./config/certificate-files.ts";
 import type { MeshWith } from "./config/mesh.ts";
 import { readQueueDepth } from "./config/queue-depth.ts";
 import type { RelayConfig } from "./config/schema.ts";
@@ -169,13 +169,14 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     core,
     async reload() {
       admission.admission.reload();
-      try {
+      await readAgain("admission and rate config", log, async () => {
         rateLimit = await readRateLimit(settings);
         core.setRateLimit(rateLimit, now());
-        log("read again: rate config, admission");
-      } catch (error) {
-        log(renderError(error));
-      }
+      });
+      if (certificate === undefined) return;
+      await readAgain("certificate", log, async () => {
+        derp.useCertificate(await reloadCertificate(config.hostname, settings.certDir, new Date()));
+      });
     },
     async drain(cut) {
       stopping = true;
@@ -189,6 +190,20 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Each thing for itself: a mistake in one does not keep the others from being read. */
+async function readAgain(
+  what: string,
+  log: RelayDependencies["log"],
+  read: () => Promise<void>,
+): Promise<void> {
+  try {
+    await read();
+    log(`read again: ${what}`);
+  } catch (error) {
+    log(`not read again, and what held before goes on: ${what}\n${renderError(error)}`);
+  }
 }
 
 /** Who may connect. Without any mode there is no gate, and whoever has a key comes in. */

@@ -99,7 +99,7 @@ const meanings: Readonly<Record<number, string>> = {
 /** What is no JSON object has no members. */
 function parseObject(text: string | undefined): Readonly<Record<string, unknown>> {
   try {
-    return { ...(JSON.parse(text ?? "") as object) } as Record<string, unknown>;
+    return { ...(JSON.parse(text ?? "") as object) };
   } catch {
     return {};
   }

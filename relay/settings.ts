@@ -34,6 +34,8 @@ export interface Settings {
   readonly privateKey: PrivateKey;
   /** Undefined for plain HTTP: somebody else does TLS. */
   readonly certificate: CertificatePair | undefined;
+  /** Folder of the certificate; absolute. */
+  readonly certDir: string;
   /** As text; the first is shown to others. */
   readonly meshKeys: readonly string[];
   readonly meshWith: readonly MeshWith[];
@@ -71,7 +73,9 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const fault = tls ? findModeFault(config, certDir) : undefined;
   if (fault !== undefined) throw invalidConfig([fault]);
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
-  const certificate = tls ? await loadCertificate(config, absolute(certDir), new Date()) : undefined;
+  const certificate = tls
+    ? await loadCertificate(config, absolute(certDir), new Date(), context.log)
+    : undefined;
   const meshKeys = await readMeshKeys(config, absolute, here, context.log);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
   if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
@@ -83,6 +87,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
     listen,
     privateKey,
     certificate,
+    certDir: absolute(certDir),
     meshKeys,
     meshWith,
     rateLimit,
@@ -150,12 +155,24 @@ async function readMeshKeys(
   if (secretsUrl !== "") {
     const name = posix.join(secretsPathPrefix, "meshkey");
     const cache = absolute(secretsCacheDir ?? usualSecretsCache(here));
-    const now = (): number => Date.now() / 1_000;
-    const text = await readSecret({ url: secretsUrl, name, cache, env, trust: createTrust(), now, log });
+    const text = await readSecret({
+      url: secretsUrl,
+      name,
+      cache,
+      env,
+      trust: createTrust(),
+      now: unixTime,
+      log,
+    });
     return parseMeshKeyText(text, name);
   }
   const file = meshPskFile ?? (await findMeshKeyFile(usualMeshKeyFiles(here))) ?? "";
   return file === "" ? [] : loadMeshKeys(absolute(file));
+}
+
+/** Seconds since 1970. */
+function unixTime(): number {
+  return Date.now() / 1_000;
 }
 
 /** @param where it comes from, for the message; the key is in none */

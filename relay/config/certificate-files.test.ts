@@ -5,6 +5,7 @@ import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { loadCertificate } from "./certificate-files.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
+const silent = (): void => {};
 
 test("38. a pair made in mode manual is valid for a year, one that is to be pinned for ten", async (t) => {
   for (const [certMode, hostname, years] of [
@@ -12,7 +13,7 @@ test("38. a pair made in mode manual is valid for a year, one that is to be pinn
     ["pinned", "192.0.2.1", 10],
     ["pinned", "relay.example", 10],
   ] as const) {
-    const { chain } = await loadCertificate({ certMode, hostname }, temporaryFolder(t), now);
+    const { chain } = await loadCertificate({ certMode, hostname }, temporaryFolder(t), now, silent);
     const { validFromDate, validToDate } = new X509Certificate(chain);
     assert.ok(validFromDate < now, "for clients whose clock is behind");
     const days = (validToDate.getTime() - now.getTime()) / 86_400_000;
@@ -22,9 +23,15 @@ test("38. a pair made in mode manual is valid for a year, one that is to be pinn
 
 test("38. in mode manual none is made for a DNS name, and the same pair is read again", async (t) => {
   const folder = temporaryFolder(t);
-  await assert.rejects(loadCertificate({ certMode: "manual", hostname: "relay.example" }, folder, now), {
-    code: "certificate-invalid",
-  });
+  await assert.rejects(
+    loadCertificate({ certMode: "manual", hostname: "relay.example" }, folder, now, silent),
+    {
+      code: "certificate-invalid",
+    },
+  );
   const ip = { certMode: "manual", hostname: "192.0.2.1" } as const;
-  assert.deepEqual(await loadCertificate(ip, folder, now), await loadCertificate(ip, folder, now));
+  assert.deepEqual(
+    await loadCertificate(ip, folder, now, silent),
+    await loadCertificate(ip, folder, now, silent),
+  );
 });

@@ -28,46 +28,85 @@ export function certificatePaths(folder: string, hostname: string): CertificateP
 }
 
 /**
- * Reads the certificate that a relay serves. In mode `pinned`, and for an IP address in mode `manual` (as derper does),
- * a self-signed pair is made if neither file is there: for ten years in `pinned`, for one in `manual`.
+ * Reads the certificate that a relay begins with. In mode `pinned`, and for an IP address in mode `manual` (as derper
+ * does), a self-signed pair is made if neither file is there: for ten years in `pinned`, for one in `manual`.
+ *
+ * As with derper, one that is valid on other days does not keep the relay from starting: its clock may be wrong.
  *
  * @param folder the certificate folder, absolute
+ * @param warn is told what is wrong with the days
  * @throws KitError `certificate-invalid` or `file-unreadable`
  */
 export async function loadCertificate(
   { certMode, hostname }: Pick<RelayConfig, "certMode" | "hostname">,
   folder: string,
   now: Date,
+  warn: (message: string) => void,
 ): Promise<CertificatePair> {
-  const paths = certificatePaths(folder, hostname);
-  const [chain, key] = await Promise.all([readIfThere(paths.crt), readIfThere(paths.key)]);
-  if (chain === undefined && key === undefined && (certMode === "pinned" || isIP(hostname) !== 0)) {
+  const { crt, key } = certificatePaths(folder, hostname);
+  const mayMake = certMode === "pinned" || isIP(hostname) !== 0;
+  if (mayMake && (await readIfThere(crt)) === undefined && (await readIfThere(key)) === undefined) {
     return makePair(folder, hostname, certMode === "pinned" ? pinnedValidity(now) : manualValidity(now));
   }
+  const pair = await readPair(hostname, folder);
+  const fault = findValidityFault(new X509Certificate(pair.chain), now);
+  if (fault !== undefined) warn(`${crt}: the certificate ${fault}; clients will refuse it`);
+  return pair;
+}
+
+/**
+ * Reads the certificate again that a running relay serves. Nothing is made, and what clients would refuse is refused.
+ *
+ * @throws KitError `certificate-invalid` or `file-unreadable`
+ */
+export async function reloadCertificate(
+  hostname: string,
+  folder: string,
+  now: Date,
+): Promise<CertificatePair> {
+  const pair = await readPair(hostname, folder);
+  const fault = findPairFault(pair, hostname, now);
+  if (fault === undefined) return pair;
+  throw invalid(certificatePaths(folder, hostname).crt, fault);
+}
+
+/** What keeps clients from taking a certificate for a host name, as a clause; undefined if nothing does. */
+export function findPairFault(pair: CertificatePair, hostname: string, now: Date): string | undefined {
+  return findMismatch(pair, hostname) ?? findValidityFault(new X509Certificate(pair.chain), now);
+}
+
+/** @throws KitError if a file is missing, or they are not for each other or for the host name */
+async function readPair(hostname: string, folder: string): Promise<CertificatePair> {
+  const paths = certificatePaths(folder, hostname);
+  const [chain, key] = await Promise.all([readIfThere(paths.crt), readIfThere(paths.key)]);
   if (chain === undefined || key === undefined) {
     const missing = chain === undefined ? paths.crt : paths.key;
     throw new KitError("certificate-invalid", { where: missing, message: "The file is not there." });
   }
-  const fault = findPairFault({ chain, key }, hostname, now);
-  if (fault === undefined) return { chain, key };
-  throw new KitError("certificate-invalid", { where: paths.crt, message: `The certificate ${fault}.` });
+  const fault = findMismatch({ chain, key }, hostname);
+  if (fault !== undefined) throw invalid(paths.crt, fault);
+  return { chain, key };
 }
 
-/** What keeps a relay from serving a certificate for a host name, as a clause; undefined if nothing does. */
-export function findPairFault(
-  { chain, key }: CertificatePair,
-  hostname: string,
-  now: Date,
-): string | undefined {
+function invalid(where: string, fault: string): KitError {
+  return new KitError("certificate-invalid", { where, message: `The certificate ${fault}.` });
+}
+
+function findMismatch({ chain, key }: CertificatePair, hostname: string): string | undefined {
   const leaf = attempt(() => new X509Certificate(chain));
   const privateKey = attempt(() => createPrivateKey(key));
   if (leaf === undefined) return "cannot be read";
   if (privateKey === undefined || !leaf.checkPrivateKey(privateKey)) return "does not fit its key";
   const named =
     isIP(hostname) === 0 ? leaf.checkHost(hostname, { subject: "never" }) : leaf.checkIP(hostname);
-  if (named === undefined) return `is not for ${hostname}: it names ${leaf.subjectAltName ?? "nothing"}`;
-  if (leaf.validFromDate > now) return `is not valid yet: it begins at ${leaf.validFromDate.toISOString()}`;
-  if (leaf.validToDate < now) return `is not valid any more: it ended at ${leaf.validToDate.toISOString()}`;
+  return named === undefined
+    ? `is not for ${hostname}: it names ${leaf.subjectAltName ?? "nothing"}`
+    : undefined;
+}
+
+function findValidityFault({ validFromDate, validToDate }: X509Certificate, now: Date): string | undefined {
+  if (validFromDate > now) return `is not valid yet: it begins at ${validFromDate.toISOString()}`;
+  if (validToDate < now) return `is not valid any more: it ended at ${validToDate.toISOString()}`;
   return undefined;
 }
 
