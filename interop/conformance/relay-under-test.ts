@@ -140,7 +140,7 @@ export async function refusal(
 
 type Ports = Pick<RelayUnderTest, "derpPort" | "stunPort" | "httpPort">;
 
-interface Child {
+export interface RelayProcess {
   readonly process: ChildProcess;
   readonly log: () => string;
 }
@@ -159,7 +159,7 @@ async function launch(
   files: RelayFiles,
   { derpPort, stunPort, httpPort }: Ports,
   { flags = {}, env = {} }: RelayOptions,
-): Promise<Child> {
+): Promise<RelayProcess> {
   const all = {
     a: `127.0.0.1:${derpPort}`,
     hostname: files.hostName,
@@ -170,13 +170,23 @@ async function launch(
     "http-port": httpPort === undefined ? undefined : `${httpPort}`,
     ...flags,
   };
-  const [program = "", ...before] = await command(kind);
   const args = Object.entries(all).flatMap(([name, value]) =>
     value === undefined ? [] : [`-${name}=${value}`],
   );
+  return await spawnRelay(kind, files, args, { STATE_DIRECTORY: files.folder, ...env });
+}
+
+/** Runs a relay with a command line, in the folder of its files, which is its home as well. */
+export async function spawnRelay(
+  kind: RelayKind,
+  { folder }: Pick<RelayFiles, "folder">,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RelayProcess> {
+  const [program = "", ...before] = await command(kind);
   const child = spawn(program, [...before, ...args], {
-    cwd: files.folder,
-    env: { PATH: process.env["PATH"], HOME: files.folder, STATE_DIRECTORY: files.folder, ...env },
+    cwd: folder,
+    env: { PATH: process.env["PATH"], HOME: folder, ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
   let log = "";
@@ -187,10 +197,14 @@ async function launch(
   return { process: child, log: () => log };
 }
 
-/** Tries until a connection comes about: neither relay says when it listens. */
-async function accepts(
+/**
+ * Tries until a connection comes about: neither relay says when it listens.
+ *
+ * @throws Error with its log if it ends instead
+ */
+export async function accepts(
   { kind, derpPort, httpPort }: Omit<Ports, "stunPort"> & { kind: RelayKind },
-  { process: child, log }: Child,
+  { process: child, log }: RelayProcess,
 ): Promise<void> {
   const giveUp = AbortSignal.timeout(startWithinMs);
   for (const port of httpPort === undefined ? [derpPort] : [derpPort, httpPort]) {
@@ -224,7 +238,8 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-async function stop(child: ChildProcess): Promise<number | null> {
+/** @returns the exit status; null if a signal ended it */
+export async function stop(child: ChildProcess): Promise<number | null> {
   if (hasEnded(child)) return child.exitCode;
   const ended = once(child, "exit");
   child.kill("SIGTERM");
