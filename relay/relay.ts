@@ -16,6 +16,7 @@ import { defaultQueueLimits, derperQueueLimits } from "./core/packet-queue.ts";
 import type { Gate } from "./core/session.ts";
 import type { NodeKey } from "./crypto/keys.ts";
 import { createDebugContext } from "./debug.ts";
+import { createTrace } from "./debug-log.ts";
 import { renderError } from "./errors.ts";
 import { normaliseIp } from "./ip-address.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
@@ -84,7 +85,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const { version, bundle, log, env } = dependencies;
   const admission = createAdmission(settings, dependencies);
   const selfProbes = createSelfProbes(settings, { log, now, everyMs: dependencies.probeEveryMs });
-  const core = createCore(settings, admission.gate, selfProbes.gate, env);
+  const core = createCore(settings, admission.gate, selfProbes.gate, dependencies);
   const meshAddresses = new Map<MeshWith, string>();
   const caps = createCaps(settings, meshAddresses);
   const [tlsCounters, stunCounters] = [new TlsCounters(), createStunCounters()];
@@ -223,7 +224,7 @@ function createCore(
   { config, privateKey, meshKeys, rateLimit }: Settings,
   gate: Gate | undefined,
   probeGate: Gate,
-  env: RelayDependencies["env"],
+  { env, log }: RelayDependencies,
 ): RelayCore {
   const depth = readQueueDepth(env);
   const flush = (): void => core.flush(now());
@@ -240,6 +241,7 @@ function createCore(
     },
     maxQueuedBytes: memoryLimit() * queuedShare,
     reportDuplicates: config.reportDuplicates,
+    trace: createTrace({ env, log, now }),
     random: randomBytes,
     requestFlush: () => setImmediate(flush),
   });

@@ -1,20 +1,23 @@
-/** What the environment means to a relay: whose certificates it trusts, and through which proxy it asks. */
+/** What the environment means to a relay: whose certificates it trusts, which proxy it asks through, what it logs. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import * as http from "node:http";
 import * as https from "node:https";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import path from "node:path";
 import type { TestContext } from "node:test";
+import timers from "node:timers/promises";
 import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
-import { generatePrivateKey } from "../../relay/crypto/keys.ts";
+import { generatePrivateKey, type NodeKey, publicKeyOf, renderShortKey } from "../../relay/crypto/keys.ts";
 import { FrameType } from "../../relay/protocol/frame.ts";
-import { clientInfo, upgrade, usualInfo } from "./client.ts";
+import { clientInfo, join, upgrade, usualInfo } from "./client.ts";
+import { patienceMs } from "./incoming.ts";
+import { refusal, type RelayKind, type RelayOptions, type RelayUnderTest } from "./relay-under-test.ts";
 import { ownFiles, ownRelay, perRelay } from "./suite.ts";
-import type { RelayKind, RelayOptions } from "./relay-under-test.ts";
 
 const dayMs = 86_400_000;
+const pollMs = 20;
 const mayComeIn = '{"Allow":true}';
 
 /** Whether a client is admitted by a relay with these options. */
@@ -50,15 +53,15 @@ perRelay(
     );
     const port = await listen(t, server);
     const { folder } = await ownFiles(t);
-    const roots = join(folder, "roots");
+    const roots = path.join(folder, "roots");
     await mkdir(roots);
-    await writeFile(join(roots, "private.pem"), made.certificatePem);
+    await writeFile(path.join(roots, "private.pem"), made.certificatePem);
     const flags = {
       "verify-client-url": `https://127.0.0.1:${port}/verify`,
       "verify-client-url-fail-open": "false",
     };
     assert.equal(await admits(t, kind, { flags }), false);
-    const file = { SSL_CERT_FILE: join(roots, "private.pem") };
+    const file = { SSL_CERT_FILE: path.join(roots, "private.pem") };
     assert.equal(await admits(t, kind, { flags, env: file }), true);
     assert.equal(await admits(t, kind, { flags, env: { SSL_CERT_DIR: `/nowhere:${roots}` } }), true);
   },
@@ -102,3 +105,75 @@ perRelay(
     assert.deepEqual(asked, ["verify.example.invalid:443"]);
   },
 );
+
+perRelay(
+  "Given TS_DEBUG_VERBOSE_DROPS with a key, then the log tells what is dropped on the way to it, and of no other.",
+  {},
+  async (t, kind) => {
+    const [listed, other] = [generatePrivateKey(), generatePrivateKey()].map(publicKeyOf) as [
+      NodeKey,
+      NodeKey,
+    ];
+    const env = { TS_DEBUG_VERBOSE_DROPS: `${listed.toString("hex")},nokey` };
+    const relay = await ownRelay(t, kind, { env });
+    const alice = await join({ t, relay });
+    for (const key of [other, listed]) alice.send(key, "nobody is there");
+    await alice.sync();
+    const line = (key: NodeKey): string =>
+      `drop (${renderShortKey(alice.key)}) unknown_dest -> ${renderShortKey(key)}`;
+    await logHas(relay, line(listed));
+    assert.ok(!relay.log().includes(line(other)));
+    assert.match(relay.log(), /"nokey"/);
+  },
+);
+
+perRelay(
+  "Given DERP_DEBUG_LOGS or DERP_PROBER_DEBUG_LOGS, then the log tells of each frame of a client, or of a prober alone.",
+  {},
+  async (t, kind) => {
+    const table = [
+      [{ DERP_DEBUG_LOGS: "true" }, { alice: true, prober: true }],
+      [{ DERP_PROBER_DEBUG_LOGS: "1" }, { alice: false, prober: true }],
+      [
+        { DERP_PROBER_DEBUG_LOGS: "f", TS_DERP_DISABLE_RTT_STATS: "true" },
+        { alice: false, prober: false },
+      ],
+    ] as const;
+    for (const [env, told] of table) {
+      const relay = await ownRelay(t, kind, { env });
+      const [alice, prober] = [
+        await join({ t, relay }),
+        await join({ t, relay }, { info: '{"version":2,"IsProber":true}' }),
+      ];
+      for (const client of [alice, prober]) await client.sync();
+      const line = ({ key }: { readonly key: NodeKey }): string =>
+        `${renderShortKey(key)}: read frame type 4 len 48`;
+      for (const [client, isTold] of [
+        [alice, told.alice],
+        [prober, told.prober],
+      ] as const) {
+        if (isTold) await logHas(relay, line(client));
+        else assert.ok(!relay.log().includes(line(client)));
+      }
+      await relay.stop();
+    }
+  },
+);
+
+perRelay(
+  "Given a switch in the environment that is no boolean, then start-up error.",
+  {},
+  async (t, kind) => {
+    const { status } = await refusal(kind, await ownFiles(t), { env: { DERP_DEBUG_LOGS: "yes" } });
+    assert.equal(status, 1);
+  },
+);
+
+/** Standard error takes its time. */
+async function logHas(relay: RelayUnderTest, text: string): Promise<void> {
+  const giveUp = AbortSignal.timeout(patienceMs);
+  while (!relay.log().includes(text)) {
+    if (giveUp.aborted) assert.fail(`the log does not say ${text}:\n${relay.log()}`);
+    await timers.setTimeout(pollMs);
+  }
+}

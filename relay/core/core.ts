@@ -16,6 +16,7 @@ import {
   type Transport,
 } from "./session.ts";
 import { SlabPool } from "./slab-pool.ts";
+import type { Trace } from "./trace.ts";
 
 /** derper's limits, but for the queue (repair Q18) and the connections of one key, which it does not limit. */
 export const defaultLimits: SessionLimits = {
@@ -40,6 +41,8 @@ export interface CoreOptions {
   readonly maxQueuedBytes?: number | undefined;
   /** Tells clients whose key is connected more than once; off by default, as derper tells nobody. */
   readonly reportDuplicates?: boolean;
+  /** Is told what happens; by default nobody is. The relay's own probes are not traced. */
+  readonly trace?: Trace;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
   /** Asks for one call of `flush` at the end of the current turn of the event loop. */
@@ -49,7 +52,7 @@ export interface CoreOptions {
 export class RelayCore {
   readonly publicKey: NodeKey;
   readonly counters = new Counters();
-  readonly router = new Router(this.counters);
+  readonly router: Router;
   readonly #sessions = new Set<Session>();
   readonly #links = new Set<MeshLink>();
   readonly #probes = new Set<Ticking>();
@@ -66,10 +69,12 @@ export class RelayCore {
     limits,
     maxQueuedBytes,
     reportDuplicates = false,
+    trace = {},
     random,
     requestFlush,
   }: CoreOptions) {
     this.publicKey = publicKeyOf(privateKey);
+    this.router = new Router(this.counters, trace);
     this.#shared = {
       privateKey,
       publicKey: this.publicKey,
@@ -82,6 +87,7 @@ export class RelayCore {
       limits: { ...defaultLimits, ...limits },
       rateLimit: undefined,
       reportDuplicates,
+      trace,
       random,
       flushLater: (flushable) => {
         if (this.#toFlush.push(flushable) === 1) requestFlush();
@@ -97,6 +103,7 @@ export class RelayCore {
       gate: probeGate,
       meshKeys: [],
       counters,
+      trace: {},
       router: new Router(counters),
       ended: (session) => this.#probes.delete(session),
     };

@@ -117,7 +117,7 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
   sent(): void {}
 
   /** Two keys go with a forwarded packet: the source's is overhead, the destination's is in what was pushed. */
-  dropped(disco: boolean, bytes: number): void {
+  dropped(_source: Peer, disco: boolean, bytes: number): void {
     this.#shared.counters.drop(this.#closed ? "gone_disconnected" : "queue_head", disco, bytes - keyLength);
   }
 

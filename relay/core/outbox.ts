@@ -23,7 +23,7 @@ export interface Pipe {
 /** Told what became of the packets. */
 export interface OutboxObserver {
   sent(source: Peer, bytes: number, waitedMs: number): void;
-  dropped(disco: boolean, bytes: number): void;
+  dropped(source: Peer, disco: boolean, bytes: number): void;
 }
 
 /** Largest write after the socket was full: one TLS record. */
@@ -55,8 +55,8 @@ export class Outbox {
     this.#pool = pool;
     this.#limits = limits;
     const sent = observer.sent.bind(observer);
-    this.#disco = { sent, dropped: (bytes) => observer.dropped(true, bytes) };
-    this.#other = { sent, dropped: (bytes) => observer.dropped(false, bytes) };
+    this.#disco = { sent, dropped: (source, bytes) => observer.dropped(source, true, bytes) };
+    this.#other = { sent, dropped: (source, bytes) => observer.dropped(source, false, bytes) };
   }
 
   /** True while the socket holds bytes that it could not pass on. */

@@ -38,7 +38,7 @@ export function derperQueueLimits(packets: number): QueueLimits {
 /** Told of each packet that leaves the queue. `bytes` is the length of what was pushed. */
 export interface QueueObserver {
   sent(source: Peer, bytes: number, waitedMs: number): void;
-  dropped(bytes: number): void;
+  dropped(source: Peer, bytes: number): void;
 }
 
 const initialRing = 64;
@@ -173,10 +173,11 @@ export class PacketQueue {
     this.#passHoles();
     if (this.#count === 0) return;
     const index = this.#at(this.#first);
-    const bytes = (this.#lengths[index] as number) - overheadOf(this.#sources[index] as Peer);
+    const source = this.#sources[index] as Peer;
+    const bytes = (this.#lengths[index] as number) - overheadOf(source);
     this.#shift();
     this.#passHoles();
-    observer.dropped(bytes);
+    observer.dropped(source, bytes);
   }
 
   /** Drops a packet from the midst of the others, which leaves a hole. Many holes are a waste: then the rest moves together. */
@@ -189,7 +190,7 @@ export class PacketQueue {
     this.#holeBytes += length;
     this.#bytes -= length;
     this.#shares?.remove(source, length);
-    observer.dropped(length - overheadOf(source));
+    observer.dropped(source, length - overheadOf(source));
     if (this.#holeBytes > Math.max(this.#bytes, slabSize)) this.#compact();
   }
 

@@ -3,6 +3,7 @@ import { type NodeKey, nodeKey } from "../crypto/keys.ts";
 import { keyLength, looksLikeDisco } from "../protocol/frame.ts";
 import type { Counters } from "./counters.ts";
 import { type Connection, type Forwarder, Peer } from "./peer.ts";
+import type { Trace } from "./trace.ts";
 
 /** A relay of the mesh, or a monitor with its key, that is told who connects here and who leaves. */
 export interface PresenceWatcher {
@@ -23,12 +24,14 @@ export interface Population {
 
 export class Router {
   readonly #counters: Counters;
+  readonly #trace: Trace;
   /** By the key's bytes as latin1 text: the cheapest string that a buffer can be looked up by. */
   readonly #peers = new Map<string, Peer>();
   readonly #watchers = new Set<PresenceWatcher>();
 
-  constructor(counters: Counters) {
+  constructor(counters: Counters, trace: Trace = {}) {
     this.#counters = counters;
+    this.#trace = trace;
   }
 
   /** Counts by going through all keys: for a scrape, not for a packet. */
@@ -164,11 +167,13 @@ export class Router {
       peer.active.deliver(source, disco, payload, packet, end, now);
     } else if (peer !== undefined && peer.size > 0) {
       this.#counters.drop("dup_client", disco, length);
+      this.#trace.dropped?.("dup_client", source.key, peer.key);
     } else if (peer?.forwarder !== undefined) {
       this.#counters.packetsForwardedOut++;
       peer.forwarder.forward(source, disco, payload, start, end, now);
     } else {
       this.#counters.drop("unknown_dest", disco, length);
+      this.#trace.dropped?.("unknown_dest", source.key, payload.subarray(start, packet));
       // Only discovery asks "are you there?"; a stream of data to a peer that left must not cause a stream of answers.
       if (disco) from.peerNotHere(payload.subarray(start, packet), now);
     }
@@ -190,8 +195,14 @@ export class Router {
       peer.active.deliver(source, disco, payload, packet, end, now);
     } else if (peer !== undefined && peer.size > 0) {
       this.#counters.drop("dup_client", disco, end - packet);
+      this.#trace.dropped?.("dup_client", payload.subarray(start, destination), peer.key);
     } else {
       this.#counters.drop("unknown_dest_on_fwd", disco, end - packet);
+      this.#trace.dropped?.(
+        "unknown_dest_on_fwd",
+        payload.subarray(start, destination),
+        payload.subarray(destination, packet),
+      );
       if (disco) from.peerNotHere(payload.subarray(destination, packet), now);
     }
   }

@@ -34,6 +34,7 @@ import type { QueueLimits } from "./packet-queue.ts";
 import type { PresenceWatcher, Router } from "./router.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import type { ClientTrace, Trace } from "./trace.ts";
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -112,6 +113,7 @@ export interface Shared {
   readonly reportDuplicates: boolean;
   /** A session or a link is over. */
   readonly ended: (ticking: Ticking) => void;
+  readonly trace: Trace;
 }
 
 /** Who has something to write at the end of a turn. */
@@ -200,6 +202,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   readonly #watched = new Set<Peer>();
   #lastSource: Peer | undefined;
   #lastDestination: Peer | undefined;
+  /** Who it is, from the login on, also once it has left. */
+  #peer: Peer | undefined;
+  #trace: ClientTrace | undefined;
 
   /** @param loggedIn called once, when the client is in */
   constructor(shared: Shared, transport: Transport, origin: Origin, now: number, loggedIn: () => void) {
@@ -324,6 +329,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#outbox.clear();
     if (state.kind !== "login") state.withdraw();
     if (state.kind === "open") this.#leave(state.peer);
+    this.#trace?.closed(reason);
     this.#shared.ended(this);
     this.#transport.close(reason);
   }
@@ -410,6 +416,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
         : Verdict.refuse;
     }
     if (state.kind !== "open") return Verdict.refuse;
+    this.#trace?.frame(type, length);
     if (state.peer.size > 1) state.peer.speak(this);
     // What is already here is handled, and then reading stops: no packet is dropped for its rate.
     if (this.#bucket !== undefined) {
@@ -475,8 +482,11 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (source !== this.#lastSource) this.#watch(source);
   }
 
-  dropped(disco: boolean, bytes: number): void {
-    this.#shared.counters.drop(this.closed ? "gone_disconnected" : "queue_head", disco, bytes);
+  dropped(source: Peer, disco: boolean, bytes: number): void {
+    const { counters, trace } = this.#shared;
+    const reason = this.closed ? "gone_disconnected" : "queue_head";
+    counters.drop(reason, disco, bytes);
+    if (this.#peer !== undefined) trace.dropped?.(reason, source.key, this.#peer.key);
   }
 
   #login(payload: Buffer, deadline: number): boolean {
@@ -536,14 +546,16 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   /** The client is in: it becomes reachable. */
   #enter({ key, info }: Greeting, withdraw: () => void): void {
-    const { privateKey, router, counters, random } = this.#shared;
+    const { privateKey, router, counters, random, trace } = this.#shared;
     // ServerInfo is the first frame after ServerKey: clients and probers rely on it.
     this.#sendControl(encodeServerInfo(privateKey, key, random(nonceLength)));
     const keepAliveMs = 60_000 + (random(2).readUInt16BE() / 65_536) * 5_000;
+    const peer = router.register(this, key);
+    this.#peer = peer;
     this.#state = {
       kind: "open",
       withdraw,
-      peer: router.register(this, key),
+      peer,
       mesh: this.#holdsMeshKey(info),
       info,
       since: this.#now,
@@ -553,6 +565,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     };
     counters.connections++;
     if (this.#origin.notIdeal) counters.notIdealConnections++;
+    this.#trace = trace.client?.(key, info, this.#origin);
+    this.#trace?.registered(peer.size);
     this.#loggedIn();
     router.announce(this);
     this.applyRateLimit(this.#now);

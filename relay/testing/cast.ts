@@ -38,7 +38,7 @@ export class Stage {
     limits: Partial<SessionLimits> = {},
     meshKeys: readonly Buffer[] = [],
     gate?: Gate,
-    options: Pick<CoreOptions, "maxQueuedBytes" | "reportDuplicates"> = {},
+    options: Pick<CoreOptions, "maxQueuedBytes" | "reportDuplicates" | "trace"> = {},
   ) {
     this.core = new RelayCore({
       ...options,
