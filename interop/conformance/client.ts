@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import { sealBox } from "../../relay/crypto/box.ts";
+import { Box } from "../../relay/crypto/box.ts";
 import {
   generatePrivateKey,
   type NodeKey,
@@ -108,9 +108,14 @@ export async function isLetIn(
 /** Encodes a ClientInfo frame around any text. */
 export function clientInfo(relayKey: NodeKey, privateKey: PrivateKey, json: string | Uint8Array): Buffer {
   const nonce = randomBytes(nonceLength);
-  const box = sealBox(Buffer.from(json), nonce, relayKey, privateKey);
+  const box = Box.between(privateKey, relayKey);
   assert.ok(box !== undefined);
-  return encodeFrame(FrameType.clientInfo, publicKeyOf(privateKey), nonce, box);
+  return encodeFrame(
+    FrameType.clientInfo,
+    publicKeyOf(privateKey),
+    nonce,
+    box.seal(Buffer.from(json), nonce),
+  );
 }
 
 export class Connection {

@@ -545,10 +545,10 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   }
 
   /** The client is in: it becomes reachable. */
-  #enter({ key, info }: Greeting, withdraw: () => void): void {
-    const { privateKey, router, counters, random, trace } = this.#shared;
+  #enter({ key, info, box }: Greeting, withdraw: () => void): void {
+    const { router, counters, random, trace } = this.#shared;
     // ServerInfo is the first frame after ServerKey: clients and probers rely on it.
-    this.#sendControl(encodeServerInfo(privateKey, key, random(nonceLength)));
+    this.#sendControl(encodeServerInfo(box, random(nonceLength)));
     const keepAliveMs = 60_000 + (random(2).readUInt16BE() / 65_536) * 5_000;
     const peer = router.register(this, key);
     this.#peer = peer;

@@ -10,43 +10,42 @@ const sigma = new Uint32Array(new Uint8Array(Buffer.from("expand 32-byte k")).bu
 const zeroNonce = new Uint32Array(4);
 
 /**
- * Seals a message from the owner of `ours` to the owner of `theirs`.
- *
- * @param nonce 24 bytes, never used twice between the same two keys
- * @returns tag (16) and ciphertext, or undefined if `theirs` is no usable public key
+ * What two owners of keys can say to each other. Its making is the costly part, so that who both opens and seals, as a relay
+ * does at a login, makes one.
  */
-export function sealBox(
-  plaintext: Uint8Array,
-  nonce: Uint8Array,
-  theirs: Uint8Array,
-  ours: PrivateKey,
-): Buffer | undefined {
-  const key = boxKey(ours, theirs);
-  return key === undefined ? undefined : Buffer.from(xsalsa20poly1305(key, nonce).encrypt(plaintext));
-}
+export class Box {
+  readonly #key: Uint8Array;
 
-/** Opens a box; undefined if it was not sealed by `theirs` to us, or was changed on the way. */
-export function openBox(
-  box: Uint8Array,
-  nonce: Uint8Array,
-  theirs: Uint8Array,
-  ours: PrivateKey,
-): Buffer | undefined {
-  const key = boxKey(ours, theirs);
-  if (key === undefined) return undefined;
-  try {
-    return Buffer.from(xsalsa20poly1305(key, nonce).decrypt(box));
-  } catch {
-    return undefined;
+  private constructor(key: Uint8Array) {
+    this.#key = key;
   }
-}
 
-/** The symmetric key of a pair of owners: HSalsa20 over their shared point, with a zero nonce. */
-function boxKey(ours: PrivateKey, theirs: Uint8Array): Uint8Array | undefined {
-  const shared = sharedSecret(ours, theirs);
-  if (shared === undefined) return undefined;
-  const words = new Uint32Array(new Uint8Array(shared).buffer);
-  const key = new Uint32Array(8);
-  hsalsa(sigma, words, zeroNonce, key);
-  return new Uint8Array(key.buffer);
+  /** @returns undefined if `theirs` is no usable public key */
+  static between(ours: PrivateKey, theirs: Uint8Array): Box | undefined {
+    const shared = sharedSecret(ours, theirs);
+    if (shared === undefined) return undefined;
+    const words = new Uint32Array(new Uint8Array(shared).buffer);
+    const key = new Uint32Array(8);
+    hsalsa(sigma, words, zeroNonce, key);
+    return new Box(new Uint8Array(key.buffer));
+  }
+
+  /**
+   * Seals a message.
+   *
+   * @param nonce 24 bytes, never used twice between the same two keys
+   * @returns tag (16) and ciphertext
+   */
+  seal(plaintext: Uint8Array, nonce: Uint8Array): Buffer {
+    return Buffer.from(xsalsa20poly1305(this.#key, nonce).encrypt(plaintext));
+  }
+
+  /** Opens a message; undefined if the other owner did not seal it, or it was changed on the way. */
+  open(sealed: Uint8Array, nonce: Uint8Array): Buffer | undefined {
+    try {
+      return Buffer.from(xsalsa20poly1305(this.#key, nonce).decrypt(sealed));
+    } catch {
+      return undefined;
+    }
+  }
 }

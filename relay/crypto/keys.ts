@@ -96,8 +96,15 @@ export function sharedSecret(ours: PrivateKey, theirs: Uint8Array): Buffer | und
   }
 }
 
+/** OpenSSL takes longer to read a key than to use it, and a relay uses its own at each login. */
+const keyObjects = new WeakMap<PrivateKey, KeyObject>();
+
 function privateKeyObject(key: PrivateKey): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([pkcs8Prefix, key]), format: "der", type: "pkcs8" });
+  const known = keyObjects.get(key);
+  if (known !== undefined) return known;
+  const object = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, key]), format: "der", type: "pkcs8" });
+  keyObjects.set(key, object);
+  return object;
 }
 
 function parseHex(text: string, prefix: string): Buffer | undefined {

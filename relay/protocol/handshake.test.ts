@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openBox, sealBox } from "../crypto/box.ts";
+import { Box } from "../crypto/box.ts";
 import { nodeKey, parsePrivateKey, publicKeyOf, renderShortKey } from "../crypto/keys.ts";
 import {
   clientPrivate,
@@ -23,8 +23,9 @@ test("4. sealed and opened with the fixed nonce, the vectors' bytes match", () =
     encodeClientInfo(clientPrivate, clientPublic, relayPublic, fixedNonce, info),
     vectors.clientInfo,
   );
-  assert.deepEqual(encodeServerInfo(relayPrivate, clientPublic, fixedNonce), vectors.serverInfo);
-  assert.deepEqual(openClientInfo(payloadOf(vectors.clientInfo), relayPrivate), { key: clientPublic, info });
+  const { box, ...greeting } = openClientInfo(payloadOf(vectors.clientInfo), relayPrivate) ?? {};
+  assert.deepEqual(greeting, { key: clientPublic, info });
+  assert.deepEqual(encodeServerInfo(box as Box, fixedNonce), vectors.serverInfo);
   assert.equal(openServerInfo(payloadOf(vectors.serverInfo), relayPublic, clientPrivate)?.version, 2);
 });
 
@@ -47,10 +48,9 @@ test("46, 48. a ClientInfo that is short, sealed to another, changed or from the
   assert.equal(openClientInfo(fromZero, relayPrivate), undefined);
 });
 
-test("a public key of small order can neither seal nor open", () => {
+test("with a public key of small order there is no box", () => {
   const smallOrder = nodeKey(Buffer.concat([Buffer.of(1), Buffer.alloc(31)]));
-  assert.equal(sealBox(Buffer.from("x"), fixedNonce, smallOrder, relayPrivate), undefined);
-  assert.equal(openBox(Buffer.alloc(32), fixedNonce, smallOrder, relayPrivate), undefined);
+  assert.equal(Box.between(relayPrivate, smallOrder), undefined);
 });
 
 test("8. each ClientInfo document is accepted or refused as derper does", () => {

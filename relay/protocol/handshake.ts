@@ -1,5 +1,5 @@
 /** Seals and opens the two Info frames. The sealed form is `nonce(24) box`; ClientInfo has the client's key before it. */
-import { openBox, sealBox } from "../crypto/box.ts";
+import { Box } from "../crypto/box.ts";
 import { isZeroKey, type NodeKey, nodeKey, type PrivateKey } from "../crypto/keys.ts";
 import { boxOverhead, FrameType, keyLength, nonceLength } from "./frame.ts";
 import {
@@ -16,6 +16,8 @@ import { encodeFrame } from "./writer.ts";
 export interface Greeting {
   readonly key: NodeKey;
   readonly info: ClientInfo;
+  /** Between the relay and the client. */
+  readonly box: Box;
 }
 
 /**
@@ -26,28 +28,27 @@ export interface Greeting {
 export function openClientInfo(payload: Uint8Array, relayKey: PrivateKey): Greeting | undefined {
   if (payload.length < keyLength + nonceLength + boxOverhead) return undefined;
   const key = nodeKey(payload.subarray(0, keyLength));
-  if (isZeroKey(key)) return undefined;
-  const json = openSealed(payload.subarray(keyLength), key, relayKey);
-  const info = json === undefined ? undefined : parseClientInfo(json);
-  return info === undefined ? undefined : { key, info };
+  const box = isZeroKey(key) ? undefined : Box.between(relayKey, key);
+  const json = box && openSealed(payload.subarray(keyLength), box);
+  const info = json && parseClientInfo(json);
+  return box && info && { key, info, box };
 }
 
 /**
  * Encodes the ServerInfo frame for a client.
  *
+ * @param box between the relay and the client
  * @param nonce 24 fresh random bytes
- * @throws RangeError if the client's key is of small order; `openClientInfo` has let no such key through
  */
-export function encodeServerInfo(
-  relayKey: PrivateKey,
-  client: NodeKey,
-  nonce: Uint8Array,
-  info?: ServerInfo,
-): Buffer {
-  return encodeFrame(FrameType.serverInfo, nonce, seal(renderServerInfo(info), nonce, client, relayKey));
+export function encodeServerInfo(box: Box, nonce: Uint8Array, info?: ServerInfo): Buffer {
+  return encodeFrame(FrameType.serverInfo, nonce, box.seal(renderServerInfo(info), nonce));
 }
 
-/** Encodes a client's ClientInfo frame. */
+/**
+ * Encodes a client's ClientInfo frame.
+ *
+ * @throws RangeError if the relay's key is of small order
+ */
 export function encodeClientInfo(
   clientKey: PrivateKey,
   clientPublic: NodeKey,
@@ -55,8 +56,9 @@ export function encodeClientInfo(
   nonce: Uint8Array,
   info: ClientInfo,
 ): Buffer {
-  const box = seal(renderClientInfo(info), nonce, relayPublic, clientKey);
-  return encodeFrame(FrameType.clientInfo, clientPublic, nonce, box);
+  const box = Box.between(clientKey, relayPublic);
+  if (box === undefined) throw new RangeError("a public key of small order cannot be sealed to");
+  return encodeFrame(FrameType.clientInfo, clientPublic, nonce, box.seal(renderClientInfo(info), nonce));
 }
 
 /** Opens the payload of a ServerInfo frame; undefined if the client has to drop the connection. */
@@ -65,17 +67,12 @@ export function openServerInfo(
   relayPublic: NodeKey,
   clientKey: PrivateKey,
 ): ServerInfo | undefined {
-  const json = openSealed(payload, relayPublic, clientKey);
-  return json === undefined ? undefined : parseServerInfo(json);
+  const box = Box.between(clientKey, relayPublic);
+  const json = box && openSealed(payload, box);
+  return json && parseServerInfo(json);
 }
 
-function openSealed(sealed: Uint8Array, theirs: NodeKey, ours: PrivateKey): Buffer | undefined {
+function openSealed(sealed: Uint8Array, box: Box): Buffer | undefined {
   if (sealed.length < nonceLength + boxOverhead) return undefined;
-  return openBox(sealed.subarray(nonceLength), sealed.subarray(0, nonceLength), theirs, ours);
-}
-
-function seal(json: Buffer, nonce: Uint8Array, theirs: NodeKey, ours: PrivateKey): Buffer {
-  const box = sealBox(json, nonce, theirs, ours);
-  if (box === undefined) throw new RangeError("a public key of small order cannot be sealed to");
-  return box;
+  return box.open(sealed.subarray(nonceLength), sealed.subarray(0, nonceLength));
 }
