@@ -6,7 +6,7 @@ import { parseGoBoolean } from "./config/go-values.ts";
 import type { ClientInfo } from "./protocol/info.ts";
 import { TokenBucket } from "./core/token-bucket.ts";
 import type { ClientTrace, Trace } from "./core/trace.ts";
-import type { Origin } from "./core/session.ts";
+import type { Origin } from "./core/session-context.ts";
 import { type NodeKey, parseUntypedKey, renderShortKey } from "./crypto/keys.ts";
 import { KitError } from "./errors.ts";
 import { decodeIp } from "./ip-address.ts";

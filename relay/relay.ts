@@ -13,7 +13,7 @@ import { readQueueDepth } from "./config/queue-depth.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import { RelayCore } from "./core/core.ts";
 import { defaultQueueLimits, derperQueueLimits } from "./core/packet-queue.ts";
-import type { Gate } from "./core/session.ts";
+import type { Gate } from "./core/session-context.ts";
 import type { NodeKey } from "./crypto/keys.ts";
 import { createDebugContext } from "./debug.ts";
 import { createTrace } from "./debug-log.ts";

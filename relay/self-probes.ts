@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import type { RelayCore } from "./core/core.ts";
-import type { Gate } from "./core/session.ts";
+import type { Gate } from "./core/session-context.ts";
 import { HealthState } from "./health/health-state.ts";
 import { OwnProbes } from "./health/own-probes.ts";
 import { createProbes } from "./health/probes.ts";

@@ -77,7 +77,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     to: [
       "relay/admission/",
       "relay/config/schema.ts",
-      "relay/core/session.ts",
+      "relay/core/session-context.ts",
       "relay/core/token-bucket.ts",
       "relay/protocol/go-json.ts",
       "relay/crypto/",
@@ -100,7 +100,13 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "relay/health/",
-    to: ["relay/health/", "relay/client/", "relay/core/session.ts", "relay/crypto/", "relay/ip-address.ts"],
+    to: [
+      "relay/health/",
+      "relay/client/",
+      "relay/core/session-context.ts",
+      "relay/crypto/",
+      "relay/ip-address.ts",
+    ],
     why: "to itself the relay is a client; that its probes are its own is an answer to who asks, net and STUN among them",
   },
   {

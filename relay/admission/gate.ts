@@ -1,5 +1,5 @@
 /** Admission as the core asks it: a question, an answer later, and word when a client may no longer stay. */
-import type { Gate } from "../core/session.ts";
+import type { Gate } from "../core/session-context.ts";
 import { decodeIp } from "../ip-address.ts";
 import type { Admission } from "./admission.ts";
 import { admits } from "./verdict.ts";

@@ -5,16 +5,16 @@ import { Counters } from "./counters.ts";
 import { defaultQueueLimits } from "./packet-queue.ts";
 import { MeshLink } from "./mesh-link.ts";
 import { Router } from "./router.ts";
-import {
-  type Flushable,
-  type Gate,
-  type Origin,
-  Session,
-  type SessionLimits,
-  type Shared,
-  type Ticking,
-  type Transport,
-} from "./session.ts";
+import { Session } from "./session.ts";
+import type {
+  Flushable,
+  Gate,
+  Origin,
+  SessionLimits,
+  Shared,
+  Ticking,
+  Transport,
+} from "./session-context.ts";
 import { SlabPool } from "./slab-pool.ts";
 import type { Trace } from "./trace.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FrameType } from "../protocol/frame.ts";
 import { encodeSendPacket } from "../protocol/writer.ts";
 import { Client, Stage } from "../testing/cast.ts";
-import type { Gate } from "./session.ts";
+import type { Gate } from "./session-context.ts";
 
 /** A gate whose answers the test gives. */
 class Doorkeeper implements Gate {

@@ -9,7 +9,7 @@ import { FrameType, keyLength } from "../protocol/frame.ts";
 import { encodeFrame } from "../protocol/writer.ts";
 import { Outbox, type OutboxObserver } from "./outbox.ts";
 import type { Forwarder, Peer } from "./peer.ts";
-import type { Flushable, Shared, Transport } from "./session.ts";
+import type { Flushable, Shared, Transport } from "./session-context.ts";
 
 /** A relay sends a KeepAlive each minute; one that is silent for so long is dead. */
 const silentMs = 120_000;

@@ -2,7 +2,7 @@
 import type { NodeKey } from "../crypto/keys.ts";
 import type { ClientInfo } from "../protocol/info.ts";
 import type { DropReason } from "./counters.ts";
-import type { CloseReason, Origin } from "./session.ts";
+import type { CloseReason, Origin } from "./session-context.ts";
 
 export interface Trace {
   /** Keys are 32 bytes, which are lent. */

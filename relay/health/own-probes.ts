@@ -1,6 +1,6 @@
 /** How the relay knows its own probes. */
 import type { Endpoint } from "../client/dial.ts";
-import type { Gate } from "../core/session.ts";
+import type { Gate } from "../core/session-context.ts";
 import { generatePrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import { normaliseIp } from "../ip-address.ts";
 

@@ -14,7 +14,7 @@ import { ClientSession, type SessionEvent } from "../client/session.ts";
 import { openTransport, type Transport } from "../client/transport.ts";
 import type { RelayCore } from "../core/core.ts";
 import type { MeshLink } from "../core/mesh-link.ts";
-import type { CloseReason } from "../core/session.ts";
+import type { CloseReason } from "../core/session-context.ts";
 import type { PrivateKey } from "../crypto/keys.ts";
 import { nonceLength, protocolVersion } from "../protocol/frame.ts";
 import { StreamTransport } from "../net/stream-transport.ts";

@@ -1,6 +1,7 @@
 /** Joins a session to a socket: the only place where DERP meets a client's stream. */
 import type { Duplex } from "node:stream";
-import type { Session, Transport } from "../core/session.ts";
+import type { Session } from "../core/session.ts";
+import type { Transport } from "../core/session-context.ts";
 import { StreamTransport } from "./stream-transport.ts";
 
 /** Opens the session that a transport belongs to. */

@@ -1,6 +1,6 @@
 /** A stream as the core sees it: it takes bytes whole, or says that it is full and later that it has drained. */
 import type { Duplex } from "node:stream";
-import type { Transport } from "../core/session.ts";
+import type { Transport } from "../core/session-context.ts";
 
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;

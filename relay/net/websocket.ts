@@ -6,7 +6,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
-import type { CloseReason, Session, Transport } from "../core/session.ts";
+import type { Session } from "../core/session.ts";
+import type { CloseReason, Transport } from "../core/session-context.ts";
 import type { OpenSession } from "./attach-session.ts";
 import { subprotocol } from "./upgrade.ts";
 

@@ -1,7 +1,8 @@
 /** A relay core with a clock in hand, and the clients of the tests: alice, bob, cathy. All in memory, all of it real protocol. */
 import { createHash } from "node:crypto";
 import { type CoreOptions, RelayCore } from "../core/core.ts";
-import type { CloseReason, Gate, Origin, Session, SessionLimits, Transport } from "../core/session.ts";
+import type { Session } from "../core/session.ts";
+import type { CloseReason, Gate, Origin, SessionLimits, Transport } from "../core/session-context.ts";
 import { type NodeKey, type PrivateKey, privateKeyFromSeed, publicKeyOf } from "../crypto/keys.ts";
 import { FrameType, headerLength, keyLength } from "../protocol/frame.ts";
 import { encodeClientInfo } from "../protocol/handshake.ts";
