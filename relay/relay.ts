@@ -128,6 +128,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const { home, derp: servesDerp } = config;
   const routes = {
     secure: certificate !== undefined,
+    ace: config.ace,
     answers: {
       home,
       derp: servesDerp,

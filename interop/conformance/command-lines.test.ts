@@ -99,6 +99,8 @@ const shapes: readonly Shape[] = [
       --c=${key} --certdir=${certs} --certmode=manual --derp=true --dev=false --home=
       --hostname=${hostName} --http-port=${httpPort} --mesh-psk-file= --mesh-with= --socket=
       --stun=true --secrets-cache-dir=${folder}/secrets --secrets-path-prefix=prod/derp
+      --bootstrap-dns-names= --unpublished-bootstrap-dns-names= --ace=false --rate-config=
+      --acme-email= --acme-eab-kid= --acme-eab-key= --acme-ip-certs=false
       --secrets-url= --stun-port=${stunPort} --tcp-keepalive-time=10m0s --tcp-user-timeout=15s
       --tcp-write-timeout=2s --verify-client-url= --verify-client-url-fail-open=true
       --verify-clients=false --version=false`,

@@ -305,6 +305,24 @@ statement("31. Given CONNECT over TLS without ACE, then 403 `CONNECT not enabled
 });
 
 statement(
+  "31. Given CONNECT over TLS with ACE to another port, another domain or a relay, then 403 `Invalid CONNECT target`.",
+  async ({ relay }) => {
+    for (const target of [
+      "controlplane.tailscale.com:8443",
+      "example.com:443",
+      "tailscale.com:443",
+      "derp1.tailscale.com:443",
+      "CONTROLPLANE.TAILSCALE.COM:80",
+      "controlplane.tailscale.com",
+    ]) {
+      const answer = await ask(relay, get(target, [], "CONNECT"));
+      expectError(answer, "403 Forbidden", "Invalid CONNECT target");
+    }
+  },
+  { relay: { flags: { ace: "true" } } },
+);
+
+statement(
   "33. Given a client that connects and sends nothing, then it is closed after 10 s.",
   async (rig) => {
     const started = performance.now();

@@ -343,6 +343,13 @@ export const relayConfigSchema = v.strictObject({
     v.description("A client that can answer pings and stays silent for so long after one is closed."),
     v.metadata({ flag: "tcp-user-timeout", kind: "duration" } satisfies OptionNotes),
   ),
+  ace: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description(
+      "Pass on CONNECT over TLS to Tailscale's control servers, *.tailscale.com on port 80 or 443; experimental in derper.",
+    ),
+    v.metadata({ flag: "ace" } satisfies OptionNotes),
+  ),
   dev: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description(

@@ -7,6 +7,7 @@ import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
+import { parseConnectTarget, tunnelTo } from "./ace.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
 import { type ConnectionCaps, type Place, takePlace } from "./connection-caps.ts";
 import { listenOn } from "./http-messages.ts";
@@ -92,6 +93,11 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     answer(request, message, done) {
       listener.begin(message.socket, done);
       return answerMain(request, message, options);
+    },
+    connect(message) {
+      const target = options.secure && options.ace ? parseConnectTarget(message.url ?? "") : undefined;
+      if (target !== undefined) listener.begin(message.socket, message.socket);
+      return target && tunnelTo(target);
     },
     // Other upgrades are ignored, as derper ignores them.
     upgrade({ target, headers }, message) {

@@ -24,6 +24,8 @@ export interface HttpService {
    * not asked, as all are without this.
    */
   upgrade?(request: Request, message: IncomingMessage): TakeOver | undefined;
+  /** What takes over the connection of a CONNECT; undefined for one that is answered. */
+  connect?(message: IncomingMessage): TakeOver | undefined;
 }
 
 /** @param head bytes that came behind the request */
@@ -83,8 +85,11 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
     forget(socket);
     const request = parseRequest(headOf(message));
     if ("status" in request) dismiss(socket, request);
-    else if (message.method === "CONNECT") dismiss(socket, service.answer(request, message, socket));
-    else service.upgrade?.(request, message)?.(socket, head);
+    else if (message.method === "CONNECT") {
+      const takeOver = service.connect?.(message);
+      if (takeOver === undefined) dismiss(socket, service.answer(request, message, socket));
+      else takeOver(socket, head);
+    } else service.upgrade?.(request, message)?.(socket, head);
   };
   server.on("upgrade", handleTaken);
   server.on("connect", handleTaken);

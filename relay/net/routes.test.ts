@@ -7,6 +7,7 @@ import { answerBeside, answerMain, type RouteContext } from "./routes.ts";
 
 const context: RouteContext = {
   secure: true,
+  ace: false,
   answers: {
     home: "blank",
     derp: true,

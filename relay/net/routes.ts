@@ -7,6 +7,7 @@ import {
   type AnswerContext,
   answerPlainPort,
   type PendingAnswer,
+  type PlainAnswer,
   type PlainRequest,
   plainError,
 } from "./http-answers.ts";
@@ -15,21 +16,26 @@ import type { Request } from "./http-request.ts";
 export interface RouteContext {
   /** Whether the main port does TLS. */
   readonly secure: boolean;
+  /** The option `ace`: CONNECT to some targets is served. */
+  readonly ace: boolean;
   readonly answers: AnswerContext;
   readonly debug: DebugContext;
 }
 
 /** Answers on the main port. @param message says who asks */
 export function answerMain(request: Request, message: IncomingMessage, context: RouteContext): PendingAnswer {
-  const { secure, answers, debug } = context;
-  // derper's experimental ACE, off there by default, is for TLS alone. Elsewhere no path has this name.
-  if (request.method === "CONNECT") {
-    return secure ? plainError(403, "CONNECT not enabled") : plainError(404, "404 page not found");
-  }
+  const { answers, debug } = context;
+  if (request.method === "CONNECT") return refuseConnect(context);
   return (
     debugAnswer(debugRequest(request, message), debug) ??
     answer(plainRequest(request, message, debug), answers)
   );
+}
+
+/** ACE is for TLS alone. Without TLS a CONNECT is a request for a path that nothing has. */
+function refuseConnect({ secure, ace }: RouteContext): PlainAnswer {
+  if (!secure) return plainError(404, "404 page not found");
+  return plainError(403, ace ? "Invalid CONNECT target" : "CONNECT not enabled");
 }
 
 /** Answers on the plain HTTP port beside HTTPS. What begins with `/debug` is answered as on the main port, as in derper. */
