@@ -64,7 +64,7 @@ describe("when who decides on admission fails", { concurrency: true, timeout }, 
   for (const kind of kinds) {
     test(
       `who is taken off the allow-list does not stay (${kind})`,
-      { skip: whyMissing(kind) ?? false },
+      { skip: whyMissing(kind) ?? false, timeout },
       async (t) => {
         const oracle = await startList(t);
         const [alice, bob] = [generatePrivateKey(), generatePrivateKey()];
