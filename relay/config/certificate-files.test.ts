@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import path from "node:path";
 import { test } from "node:test";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
-import { loadCertificate } from "./certificate-files.ts";
+import { certificatePaths, loadCertificate } from "./certificate-files.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
 const silent = (): void => {};
@@ -34,4 +35,9 @@ test("38. in mode manual none is made for a DNS name, and the same pair is read 
     await loadCertificate(ip, folder, now, silent),
     await loadCertificate(ip, folder, now, silent),
   );
+});
+
+test("40. Given hostname `a*b:c/d`, then file names use `abcd`.", () => {
+  const { crt, key } = certificatePaths("certs", "a*b:c/d");
+  assert.deepEqual([crt, key], [path.join("certs", "abcd.crt"), path.join("certs", "abcd.key")]);
 });

@@ -9,7 +9,7 @@ import { KitError } from "../errors.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { loadOrCreateKeyFile } from "./key-file-io.ts";
 
-test("9: an existing key file is read and left as it is", async (t) => {
+test("9. an existing key file is read and left as it is", async (t) => {
   const path = join(temporaryFolder(t), "derper.key");
   const key = privateKeyFromSeed(Buffer.alloc(32, 7));
   await writeFile(path, renderKeyFile(key));
@@ -17,7 +17,7 @@ test("9: an existing key file is read and left as it is", async (t) => {
   assert.equal(await readFile(path, "utf8"), renderKeyFile(key));
 });
 
-test("9: a missing key file is made in derper's format, with its folders and nothing beside it", async (t) => {
+test("9. a missing key file is made in derper's format, with its folders and nothing beside it", async (t) => {
   const folder = join(temporaryFolder(t), "state", "keys");
   const path = join(folder, "derper.key");
   const key = await loadOrCreateKeyFile(path);
@@ -27,7 +27,7 @@ test("9: a missing key file is made in derper's format, with its folders and not
 });
 
 test(
-  "9: nobody but its owner may read a new key file",
+  "9. nobody but its owner may read a new key file",
   { skip: process.platform === "win32" && "no modes" },
   async (t) => {
     const path = join(temporaryFolder(t), "derper.key");

@@ -278,39 +278,88 @@ test("a link that hears nothing for 120 s, or whose relay takes nothing for 5 s,
 
 class Way implements Forwarder {
   readonly carried: string[] = [];
-  forward(_source: Peer, _disco: boolean, payload: Buffer, _start: number, end: number): void {
-    this.carried.push(payload.toString("latin1", keyLength, end));
+  forward(_source: Peer, _disco: boolean, payload: Buffer, start: number, end: number): void {
+    this.carried.push(payload.toString("latin1", start + keyLength, end));
   }
 }
 
-test("88, 89. of several ways the oldest carries packets until it is removed, and the counters follow", () => {
-  const counters = new Counters();
-  const router = new Router(counters);
-  const key = nodeKey(Buffer.alloc(keyLength, 3));
+test("88. Given the sequence of forwarder registrations in upstream's test (7.4 rules), then table and the two multi-forwarder counters match at each step, including local-nil transitions.", () => {
+  const stage = meshStage();
+  const { router, counters } = stage.core;
+  const key = stage.keyOf("bob");
   const [a, b, c] = [new Way(), new Way(), new Way()];
-  const state = (): unknown[] => [
-    router.find(key, 0)?.forwarder,
-    counters.multiForwarderCreated,
-    counters.multiForwarderDeleted,
-    counters.forwarderDeleteOther,
-  ];
-  assert.deepEqual(state(), [undefined, 0, 0, 0]);
+  const expectState = (
+    forwarder: Way | undefined,
+    here: number,
+    [created, deleted, deleteOther]: readonly [number, number, number],
+  ): void => {
+    const peer = router.find(key, 0);
+    assert.equal(peer?.forwarder, forwarder);
+    assert.equal(peer?.size ?? 0, here);
+    assert.deepEqual(
+      [counters.multiForwarderCreated, counters.multiForwarderDeleted, counters.forwarderDeleteOther],
+      [created, deleted, deleteOther],
+    );
+  };
+  expectState(undefined, 0, [0, 0, 0]);
   router.addForwarder(key, a);
   router.addForwarder(key, a);
-  assert.deepEqual(state(), [a, 0, 0, 0]);
+  expectState(a, 0, [0, 0, 0]);
   router.addForwarder(key, b);
-  assert.deepEqual(state(), [a, 1, 0, 0]);
+  expectState(a, 0, [1, 0, 0]);
   router.addForwarder(key, c);
-  assert.deepEqual(state(), [a, 1, 0, 0]);
+  expectState(a, 0, [1, 0, 0]);
   router.removeForwarder(key, a);
-  assert.deepEqual(state(), [b, 1, 0, 0]);
+  expectState(b, 0, [1, 0, 0]);
   router.removeForwarder(key, a);
-  assert.deepEqual(state(), [b, 1, 0, 1]);
+  expectState(b, 0, [1, 0, 1]);
   router.removeForwarder(key, b);
-  assert.deepEqual(state(), [c, 1, 1, 1]);
+  expectState(c, 0, [1, 1, 1]);
+  const bob = stage.join("bob");
+  expectState(c, 1, [1, 1, 1]);
   router.removeForwarder(key, c);
-  assert.deepEqual(state(), [undefined, 1, 1, 1]);
+  expectState(undefined, 1, [1, 1, 1]);
+  router.addForwarder(key, a);
+  router.addForwarder(key, b);
+  expectState(a, 1, [2, 1, 1]);
+  bob.session.close("end");
+  expectState(a, 0, [2, 1, 1]);
+  router.removeForwarder(key, b);
+  router.removeForwarder(key, b);
+  expectState(a, 0, [2, 2, 2]);
+  router.removeForwarder(key, a);
   assert.equal(router.find(key, 0), undefined);
+});
+
+test("89. Given a multi-forwarder and concurrent add/remove, then no packet is lost and the preferred one is stable until removed.", () => {
+  const step = fc.record({ what: fc.constantFrom("add", "remove", "send"), way: fc.nat({ max: 3 }) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const stage = meshStage();
+      const { router } = stage.core;
+      const [alice, key] = [stage.join("alice"), stage.keyOf("bob")];
+      // One of them stays, so that there is always a way.
+      const ways = [new Way(), new Way(), new Way(), new Way(), new Way()];
+      const oldestFirst = [ways[4] as Way];
+      router.addForwarder(key, ways[4] as Way);
+      const expected = new Map(ways.map((way) => [way, [] as string[]]));
+      for (const [number, { what, way: index }] of steps.entries()) {
+        const way = ways[index] as Way;
+        const at = oldestFirst.indexOf(way);
+        if (what === "send") {
+          alice.send(key, text(`${number}`));
+          expected.get(oldestFirst[0] as Way)?.push(`${number}`);
+        } else if (what === "add") {
+          router.addForwarder(key, way);
+          if (at < 0) oldestFirst.push(way);
+        } else {
+          router.removeForwarder(key, way);
+          if (at >= 0) oldestFirst.splice(at, 1);
+        }
+      }
+      for (const way of ways) assert.deepEqual(way.carried, expected.get(way));
+    }),
+  );
 });
 
 test("ways that come and go in any order leave exactly those that are there", () => {

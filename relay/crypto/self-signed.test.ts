@@ -10,7 +10,7 @@ const validity = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Da
 const make = (hostName: string) => createSelfSigned({ hostName, ...validity });
 const parse = (pem: string) => new X509Certificate(pem);
 
-test("38: the certificate has the properties of derper's own", () => {
+test("38. the certificate has the properties of derper's own", () => {
   const certificate = parse(make("192.0.2.1").certificatePem);
   assert.equal(certificate.subject, "CN=192.0.2.1");
   assert.equal(certificate.issuer, certificate.subject);
@@ -74,7 +74,7 @@ test("two certificates for one host differ in serial number and key; given ones 
   assert.ok(parse(given.certificatePem).checkPrivateKey(privateKey));
 });
 
-test("38: a client that pins the certificate meets exactly that one", async (t) => {
+test("38. a client that pins the certificate meets exactly that one", async (t) => {
   const hourMs = 3_600_000;
   const [notBefore, notAfter] = [new Date(Date.now() - hourMs), new Date(Date.now() + hourMs)];
   const { certificatePem, keyPem, pin } = createSelfSigned({ hostName: "127.0.0.1", notBefore, notAfter });

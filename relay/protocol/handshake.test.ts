@@ -16,7 +16,7 @@ import { encodeServerKey } from "./writer.ts";
 
 const payloadOf = (frame: Buffer): Buffer => frame.subarray(5);
 
-test("4. sealed and opened with the fixed nonce, the vectors' bytes match", () => {
+test("4. Given the vectors of section 15, when opened/sealed with the fixed nonce, then bytes match.", () => {
   assert.deepEqual(encodeServerKey(relayPublic), vectors.serverKey);
   const info = { version: 2, canAckPings: true, isProber: false, appName: "" };
   assert.deepEqual(
@@ -100,6 +100,12 @@ test("Info documents are written as Go writes them", () => {
   assert.equal(renderServerInfo(rates).toString(), json);
   assert.deepEqual(parseServerInfo(Buffer.from(json)), rates);
   assert.equal(renderServerInfo().toString(), '{"version":2}');
+});
+
+test("49. Given the hook for client info, then AppName and IsProber are visible to the server.", () => {
+  const info = { version: 2, canAckPings: false, isProber: true, appName: "derpprobe" };
+  const frame = encodeClientInfo(clientPrivate, clientPublic, relayPublic, fixedNonce, info);
+  assert.deepEqual(openClientInfo(payloadOf(frame), relayPrivate), { key: clientPublic, info });
 });
 
 test("7. text keys are read in either case of hex and with exactly 64 digits", () => {

@@ -21,7 +21,7 @@ function foreign(fields: { name?: Buffer; serial?: Buffer }): Buffer {
   return buildCertificate({ ...validity, signer, extensions: [], name, serial });
 }
 
-test("34: the certificate has derper's shape: v3, serial 2, CN of prefix and key, Ed25519, one extension", () => {
+test("34. the certificate has derper's shape: v3, serial 2, CN of prefix and key, Ed25519, one extension", () => {
   const parsed = new X509Certificate(certificate);
   assert.equal(certificate.length, 359);
   assert.equal(parsed.serialNumber, "02");
@@ -34,7 +34,7 @@ test("34: the certificate has derper's shape: v3, serial 2, CN of prefix and key
   assert.equal(parsed.ca, false);
 });
 
-test("34: what comes before its key and before its signature is the layout byte for byte", () => {
+test("34. what comes before its key and before its signature is the layout byte for byte", () => {
   const name = `30523150304e06035504031347${ascii(`derpkey${digits}`)}`;
   const times = `301e170d${ascii("261001000000Z")}170d${ascii("261130000000Z")}`;
   const beforeKey = `3082016330820115a003020102020102300506032b6570${name}${times}${name}302a300506032b6570032100`;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { FrameType, looksLikeDisco } from "./frame.ts";
@@ -29,7 +30,7 @@ const read = (...chunks: readonly Buffer[]): { events: string[]; reader: FrameRe
   return { events: recorder.events, reader };
 };
 
-test("1. a header parses to its type and length, and 4 GiB are announced without being allocated", () => {
+test("1. Given header bytes `04 00 00 04 00`, when parsed, then type 04, length 1024; `05 ff ff ff ff` parses to length 4 294 967 295 without allocating it.", () => {
   const seen: unknown[] = [];
   const sink: FrameSink = {
     header: (type, length) => {
@@ -39,14 +40,16 @@ test("1. a header parses to its type and length, and 4 GiB are announced without
     frame: () => true,
   };
   new FrameReader().push(Buffer.from("0400000400", "hex"), sink);
+  const before = process.memoryUsage().arrayBuffers;
   new FrameReader().push(Buffer.from("05ffffffff", "hex"), sink);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 1_048_576);
   assert.deepEqual(seen, [
     [4, 1024],
     [5, 4_294_967_295],
   ]);
 });
 
-test("2. a header is written as exactly five bytes, also at the end of a buffer", () => {
+test("2. Given type 04 and length 1024, when a header is written, then exactly `04 00 00 04 00`, also when the output buffer is nearly full.", () => {
   const buffer = Buffer.alloc(7);
   assert.equal(writeHeader(buffer, 2, 4, 1024), 7);
   assert.equal(buffer.toString("hex"), "00000400000400");

@@ -44,13 +44,13 @@ function signed(covered: Buffer): Buffer {
   return Buffer.concat([covered, hex("8028 0004"), value]);
 }
 
-test("105: the request vector is answered with the response vector, family 01 for IPv4 and 02 for IPv6", () => {
+test("105. the request vector is answered with the response vector, family 01 for IPv4 and 02 for IPv6", () => {
   assert.deepEqual(decodeBindingRequest(request), transactionId);
   assert.deepEqual(encodeBindingResponse(transactionId, "192.0.2.33", 32_853), responseIpv4);
   assert.deepEqual(encodeBindingResponse(transactionId, "2001:db8::33", 32_853), responseIpv6);
 });
 
-test("106: the header alone tells STUN from other datagrams", () => {
+test("106. the header alone tells STUN from other datagrams", () => {
   const header = hex("00010000 2112a442 0102030405060708090a0b0c");
   const changed = (offset: number, byte: number) => Buffer.from(header).fill(byte, offset, offset + 1);
   assert.equal(isStunMessage(header), true);
@@ -62,7 +62,7 @@ test("106: the header alone tells STUN from other datagrams", () => {
   assert.equal(isStunMessage(changed(0, 0x80)), false, "top bit set");
 });
 
-test("107: only a Tailscale client's request is answered", () => {
+test("107. only a Tailscale client's request is answered", () => {
   const wrongFingerprint = Buffer.from(request).fill(0, request.length - 1);
   const afterFingerprint = Buffer.concat([request, hex("8022 0000")]);
   const requests: Record<string, Buffer> = {
@@ -90,11 +90,11 @@ test("a request with more attributes, and with a wrong length in its header, is 
   assert.deepEqual(decodeBindingRequest(more), transactionId);
 });
 
-test("108: a v4-mapped source is answered with family 01", () => {
+test("108. a v4-mapped source is answered with family 01", () => {
   assert.deepEqual(encodeBindingResponse(transactionId, "::ffff:192.0.2.33", 32_853), responseIpv4);
 });
 
-test("109: a client reads address, port and transaction id from our response", () => {
+test("109. Given a response of ours, then a client parses address, port and transaction id, for ports 254 and 257 and IPs 1.2.3.4 and 1::4.", () => {
   for (const [address, port] of [
     ["1.2.3.4", 254],
     ["1.2.3.4", 257],

@@ -73,7 +73,7 @@ test("a client learns its own address and port", async (t) => {
   assert.deepEqual(running.counters, { ...createStunCounters(), success: 1, ipv4: 1 });
 });
 
-test("107: what is no request of a Tailscale client is counted and not answered", async (t) => {
+test("107. what is no request of a Tailscale client is counted and not answered", async (t) => {
   await using running = await startServer("127.0.0.1");
   const client = await openClient(t);
   const wrongFingerprint = Buffer.from(request).fill(0, 39);
