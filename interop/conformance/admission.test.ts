@@ -1,7 +1,8 @@
-/** Statements 95 to 102 and 104: who may connect, and how fast. */
+/** Statements 95 to 101 and 104: who may connect, and how fast. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
@@ -9,7 +10,7 @@ import timers from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 import { generatePrivateKey, publicKeyOf, renderNodeKey } from "../../relay/crypto/keys.ts";
-import { isLetIn, join } from "./client.ts";
+import { clientInfo, isLetIn, join, upgrade, usualInfo } from "./client.ts";
 import { ask, get, openTls } from "./http.ts";
 import { metricsBecome } from "./metrics.ts";
 import { refusal, type RelayKind, startRelayUnderTest } from "./relay-under-test.ts";
@@ -156,18 +157,22 @@ perRelay(
   },
 );
 
-perRelay("98. Given an IPv4 client, then `Source` is dotted IPv4.", {}, async (t, kind) => {
-  const { url, answer, questions } = await startOracle(t, { port: 0, host: "127.0.0.1" });
-  answer.body = '{"Allow":true}';
-  const relay = await ownRelay(t, kind, { flags: { "verify-client-url": url } });
-  const privateKey = generatePrivateKey();
-  assert.equal(await isLetIn({ t, relay }, { privateKey }), true);
-  assert.equal(questions[0]?.method, "POST");
-  assert.deepEqual(JSON.parse(questions[0]?.body ?? ""), {
-    NodePublic: renderNodeKey(publicKeyOf(privateKey)),
-    Source: "127.0.0.1",
-  });
-});
+perRelay(
+  "98. Given an IPv4 client on a dual-stack listener, then `Source` is dotted IPv4.",
+  {},
+  async (t, kind) => {
+    const { url, answer, questions } = await startOracle(t, { port: 0, host: "127.0.0.1" });
+    answer.body = '{"Allow":true}';
+    const relay = await ownRelay(t, kind, { flags: { "verify-client-url": url }, address: "" });
+    const privateKey = generatePrivateKey();
+    assert.equal(await isLetIn({ t, relay }, { privateKey }), true);
+    assert.equal(questions[0]?.method, "POST");
+    assert.deepEqual(JSON.parse(questions[0]?.body ?? ""), {
+      NodePublic: renderNodeKey(publicKeyOf(privateKey)),
+      Source: "127.0.0.1",
+    });
+  },
+);
 
 perRelay("99. Given a valid mesh key, then no admission query at all.", {}, async (t, kind) => {
   const { url, answer, questions } = await startOracle(t, { port: 0, host: "127.0.0.1" });
@@ -204,7 +209,7 @@ perRelay(
 );
 
 perRelay(
-  "101. Given rate = burst = 65 568 and two full-size frames, then the first passes at once and the second after 1 s; `waited` +1. 102. Given a reload that disables it, then the existing client is not held back.",
+  "101. Given rate = burst = 65 568 and two full-size frames, then the first passes at once and the second after 1 s; `waited` +1, and after a reload without a limit no more.",
   {},
   async (t, kind) => {
     const files = await ownFiles(t);
@@ -242,6 +247,40 @@ statement(
   },
   {
     relay: { flags: { "accept-connection-limit": "1", "accept-connection-burst": "4" } },
+  },
+);
+
+perRelay(
+  "97. Given that URL slower than 5 s, then accept with fail-open (default), reject without.",
+  { slow: true },
+  async (t, kind) => {
+    // It takes the question, and says nothing.
+    const server = createServer(() => {});
+    server.listen({ port: 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    t.after(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const { port } = server.address() as AddressInfo;
+    const flags = { "verify-client-url": `http://127.0.0.1:${port}/verify` };
+    const isAnswered = async (more: Record<string, string>): Promise<boolean> => {
+      const relay = await ownRelay(t, kind, { flags: { ...flags, ...more } });
+      const connection = await upgrade({ t, relay });
+      const started = performance.now();
+      connection.write(clientInfo(relay.relayKey, generatePrivateKey(), usualInfo));
+      const answered = once(connection.socket, "data").then(() => true);
+      const closed = once(connection.socket, "close").then(() => false);
+      const outcome = await Promise.race([answered, closed]);
+      const seconds = (performance.now() - started) / 1_000;
+      assert.ok(seconds > 4.9 && seconds < 8, `after ${seconds} s`);
+      return outcome;
+    };
+    const outcomes = await Promise.all([
+      isAnswered({}),
+      isAnswered({ "verify-client-url-fail-open": "false" }),
+    ]);
+    assert.deepEqual(outcomes, [true, false]);
   },
 );
 

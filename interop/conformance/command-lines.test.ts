@@ -226,16 +226,17 @@ const shapes: readonly Shape[] = [
   },
 ];
 
-for (const { what, line, seen, prepare, hostName } of shapes) {
-  perRelay(`120. Given ${what}, then it serves or refuses as derper does.`, {}, async (t, kind) => {
-    const place = await prepared(t, hostName);
-    await prepare?.(place);
-    const relay = await spawnRelay(kind, place, line(place).trim().split(/\s+/));
-    t.after(() => stop(relay.process));
-    if ("status" in seen) assert.equal(await exitStatus(relay), seen.status, relay.log());
-    else assert.deepEqual(await look(kind, relay, place, seen), { ...usual, ...seen });
-  });
-}
+describe("120. Given derper's command lines found in the field (systemd units, docker images), then our binary accepts the same flags and meanings.", () => {
+  for (const { what, line, seen, prepare, hostName } of shapes)
+    perRelay(what, {}, async (t, kind) => {
+      const place = await prepared(t, hostName);
+      await prepare?.(place);
+      const relay = await spawnRelay(kind, place, line(place).trim().split(/\s+/));
+      t.after(() => stop(relay.process));
+      if ("status" in seen) assert.equal(await exitStatus(relay), seen.status, relay.log());
+      else assert.deepEqual(await look(kind, relay, place, seen), { ...usual, ...seen });
+    });
+});
 
 // One at a time: the port is fixed.
 describe("120. Given -dev, then it serves on :3340, with TLS only where a certificate is given.", () => {

@@ -1,20 +1,40 @@
-/** Statements 5 to 9 and 45 to 49: keys, files and the login. */
+/** Statements 4 to 9 and 45 to 48: keys, files and the login. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { describe } from "node:test";
 import { hsalsa, xsalsa20poly1305 } from "@noble/ciphers/salsa.js";
 import { generatePrivateKey, publicKeyOf } from "../../relay/crypto/keys.ts";
-import { parseKeyFile } from "../../relay/crypto/key-file.ts";
+import { parseKeyFile, renderKeyFile } from "../../relay/crypto/key-file.ts";
 import { boxOverhead, FrameType, keyLength, nonceLength } from "../../relay/protocol/frame.ts";
 import { openServerInfo } from "../../relay/protocol/handshake.ts";
 import { encodeFrame } from "../../relay/protocol/writer.ts";
-import { clientInfo, isLetIn, join, type Place, upgrade, upgradeRequest, usualInfo } from "./client.ts";
+import { clientPrivate, relayPrivate, relayPublic, vectors } from "../../relay/testing/vectors.ts";
+import { clientInfo, isLetIn, join, type Place, say, upgrade, upgradeRequest, usualInfo } from "./client.ts";
 import { ask, headerOf } from "./http.ts";
 import { refusal, startRelayUnderTest, whyMissing } from "./relay-under-test.ts";
 import { ownFiles, ownRelay, perRelay, statement } from "./suite.ts";
 
 const meshKey = "0123456789abcdef".repeat(4);
+
+perRelay(
+  "4. Given the vectors' keys, then ServerKey is the vector, the vector's ClientInfo is opened, and ServerInfo opens with its key.",
+  {},
+  async (t, kind) => {
+    const own = await ownFiles(t);
+    await writeFile(path.join(own.folder, "derper.key"), renderKeyFile(relayPrivate));
+    const relay = await startRelayUnderTest(kind, { ...own, relayKey: relayPublic });
+    t.after(() => relay.stop());
+    const { incoming } = await say({ t, relay }, upgradeRequest(["Derp-Fast-Start: 1"]));
+    assert.deepEqual(await incoming.take(vectors.serverKey.length), vectors.serverKey);
+    const connection = await upgrade({ t, relay });
+    connection.write(vectors.clientInfo);
+    const { type, payload } = await connection.next();
+    assert.equal(type, FrameType.serverInfo);
+    assert.equal(openServerInfo(payload, relayPublic, clientPrivate)?.version, 2);
+  },
+);
 
 perRelay(
   "5. Given mesh key text `badf00d`, when configured, then start-up fails; 64 hex with surrounding white space succeeds.",
@@ -58,7 +78,7 @@ perRelay(
 );
 
 perRelay(
-  "7. Given text keys in upper-case hex, when parsed, then accepted; wrong prefix or 63 digits rejected.",
+  "7. Given text keys in upper-case hex, when parsed, then accepted; wrong prefix or 63 digits rejected; printing is lower case.",
   {},
   async (t, kind) => {
     const files = await ownFiles(t);
@@ -72,6 +92,7 @@ perRelay(
     const relay = await startRelayUnderTest(kind, files);
     t.after(() => relay.stop());
     await join({ t, relay });
+    assert.match((await announcedKey(relay)) ?? "", /^[0-9a-f]{64}$/);
     for (const wrong of [
       original.replace("privkey:", "nodekey:"),
       original.replace(digits, (hex) => hex.slice(1)),
@@ -146,11 +167,12 @@ const furtherVerdicts: readonly (readonly [json: string, accepted: boolean])[] =
   [`{"a":${"[".repeat(9_999)}${"]".repeat(9_999)}}`, true],
   [`{"a":${"[".repeat(10_000)}${"]".repeat(10_000)}}`, false],
 ];
-for (const [json, accepted] of furtherVerdicts) {
-  statement(`8. (as Go decodes) ${shorten(json)} is ${accepted ? "accepted" : "closed"}.`, async (rig) =>
-    assert.equal(await isLetIn(rig, { info: json }), accepted),
-  );
-}
+describe("8. Given any other JSON in ClientInfo, then accepted or closed as Go's decoder does.", () => {
+  for (const [json, accepted] of furtherVerdicts)
+    statement(`${shorten(json)} is ${accepted ? "accepted" : "closed"}`, async (rig) =>
+      assert.equal(await isLetIn(rig, { info: json }), accepted),
+    );
+});
 
 function shorten(text: string): string {
   return text.length <= 60 ? text : `${text.slice(0, 50)}... (${text.length} characters)`;
@@ -214,13 +236,14 @@ const badLogins: Readonly<Record<string, (place: Place) => Uint8Array>> = {
   },
   "garbage JSON": ({ relay }) => clientInfo(relay.relayKey, generatePrivateKey(), randomBytes(40)),
 };
-for (const [what, encode] of Object.entries(badLogins)) {
-  statement(`46. Given ${what}, then the connection closes without any further frame.`, async (rig) => {
-    const connection = await upgrade(rig);
-    connection.write(encode(rig));
-    assert.deepEqual(await connection.closed(), []);
-  });
-}
+describe("46. Given a first frame of another type, length 55, length 262 145, a box sealed to another key, or garbage JSON, then the connection closes without any further frame.", () => {
+  for (const [what, encode] of Object.entries(badLogins))
+    statement(what, async (rig) => {
+      const connection = await upgrade(rig);
+      connection.write(encode(rig));
+      assert.deepEqual(await connection.closed(), []);
+    });
+});
 
 statement("46. Given a ClientInfo of 262144 bytes, then it is accepted.", async (rig) => {
   await join(rig, { info: infoThatFills(262_144) });

@@ -227,6 +227,17 @@ statement(
 );
 
 statement(
+  "27. Given a production name of Tailscale's as host name, then the home page says where to report abuse.",
+  async ({ relay }) => {
+    assert.match((await ask(relay, get("/"))).body, /abuse/i);
+  },
+  {
+    relay: { hostName: "derp99.tailscale.com" },
+    todo: "finding: ours has no such block; it names a contact of Tailscale's",
+  },
+);
+
+statement(
   "28. Given `--home=blank`, then 200 empty HTML.",
   async ({ relay }) => {
     const answer = await ask(relay, get("/"));

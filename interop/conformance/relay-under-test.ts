@@ -2,10 +2,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomInt, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import timers from "node:timers/promises";
@@ -15,6 +14,7 @@ import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypt
 import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
 import { certificatePaths } from "../../relay/config/certificate-files.ts";
 import { relayBundle } from "../../scripts/build/relay-bundle.ts";
+import { findProgram, whyNotFound } from "../../scripts/conformance/programs.ts";
 
 export const relayKinds = ["derper", "node", "bun"] as const;
 export type RelayKind = (typeof relayKinds)[number];
@@ -35,6 +35,10 @@ export interface RelayOptions {
   /** Flags beyond those that every relay gets, by name and without dashes; undefined takes one away. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it listens: an address; empty for all, of both families on one socket. Default 127.0.0.1. */
+  readonly address?: string;
+  /** For DERP, if others have to know it before the relay runs. */
+  readonly derpPort?: number;
 }
 
 export interface RelayUnderTest extends RelayFiles {
@@ -65,9 +69,7 @@ const pollMs = 20;
 /** Why a relay cannot be tested on this machine; undefined if it can. */
 export function whyMissing(kind: RelayKind): string | undefined {
   if (kind === "node" || findProgram(kind) !== undefined) return undefined;
-  return kind === "derper"
-    ? "there is no derper: DERPKIT_TAILNET_CHECK does not name its folder"
-    : "there is no bun: neither DERPKIT_BUN nor PATH names it";
+  return whyNotFound[kind];
 }
 
 /** Makes the key and certificate of a relay in a folder that `removeFiles` removes. */
@@ -102,7 +104,7 @@ export async function startRelayUnderTest(
   files: RelayFiles,
   options: RelayOptions = {},
 ): Promise<RelayUnderTest> {
-  const ports = await choosePorts(kind);
+  const ports = await choosePorts(kind, options);
   const child = await launch(kind, files, ports, options);
   const relay = {
     ...files,
@@ -125,7 +127,7 @@ export async function refusal(
   files: RelayFiles,
   options: RelayOptions = {},
 ): Promise<Refusal> {
-  const ports = await choosePorts(kind);
+  const ports = await choosePorts(kind, options);
   const child = await launch(kind, files, ports, options);
   const served = accepts({ ...ports, kind }, child).then(
     () => true,
@@ -145,12 +147,15 @@ export interface RelayProcess {
   readonly log: () => string;
 }
 
-async function choosePorts(kind: RelayKind): Promise<Ports> {
-  const derpPort = await chooseFreePort("tcp", new Set(), randomInt);
+/** A free TCP port of this machine. */
+export function freePort(except: readonly number[] = []): Promise<number> {
+  return chooseFreePort("tcp", new Set(except), randomInt);
+}
+
+async function choosePorts(kind: RelayKind, options: RelayOptions): Promise<Ports> {
+  const { derpPort = await freePort() } = options;
   const stunPort = await chooseFreePort("udp", new Set(), randomInt);
-  const httpPort = knowsFlag(await command(kind), "http-port")
-    ? await chooseFreePort("tcp", new Set([derpPort]), randomInt)
-    : undefined;
+  const httpPort = knowsFlag(await command(kind), "http-port") ? await freePort([derpPort]) : undefined;
   return { derpPort, stunPort, httpPort };
 }
 
@@ -158,10 +163,10 @@ async function launch(
   kind: RelayKind,
   files: RelayFiles,
   { derpPort, stunPort, httpPort }: Ports,
-  { flags = {}, env = {} }: RelayOptions,
+  { flags = {}, env = {}, address = "127.0.0.1" }: RelayOptions,
 ): Promise<RelayProcess> {
   const all = {
-    a: `127.0.0.1:${derpPort}`,
+    a: `${address}:${derpPort}`,
     hostname: files.hostName,
     certmode: "manual",
     certdir: path.join(files.folder, "certs"),
@@ -277,23 +282,6 @@ async function writeBundle(): Promise<string> {
   const file = path.join(folder, "relay.mjs");
   await writeFile(file, (await relayBundle()).code);
   return file;
-}
-
-function findProgram(kind: "derper" | "bun"): string | undefined {
-  const candidates =
-    kind === "derper"
-      ? [
-          path.join(
-            process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet"),
-            kind,
-          ),
-        ]
-      : [process.env["DERPKIT_BUN"], ...folders().map((folder) => path.join(folder, kind))];
-  return candidates.find((file) => file !== undefined && existsSync(file));
-}
-
-function folders(): string[] {
-  return (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
 }
 
 const usages = new Map<string, string>();

@@ -1,6 +1,7 @@
 /** Statements 3, 50 to 65 and 67 to 69: packets and control frames between clients that are logged in. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { describe } from "node:test";
 import { generatePrivateKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { FrameType, keyLength, maxPacket, PeerGoneReason } from "../../relay/protocol/frame.ts";
 import { encodeFrame, encodeSendPacket } from "../../relay/protocol/writer.ts";
@@ -65,17 +66,15 @@ statement(
   },
 );
 
-for (const length of [31, keyLength + maxPacket + 1]) {
-  statement(
-    `52. Given a SendPacket of ${length} bytes, then the sender's connection closes.`,
-    async (rig) => {
+describe("52. Given a 65 537-byte packet or a SendPacket of 31 bytes, then the sender's connection closes.", () => {
+  for (const length of [31, keyLength + maxPacket + 1])
+    statement(`SendPacket of ${length} bytes`, async (rig) => {
       const [alice, bob] = await pair(rig);
       alice.frame(FrameType.sendPacket, bob.key.subarray(0, 31), Buffer.alloc(length - 31));
       assert.deepEqual(await alice.closed(), []);
       await bob.hearsNothing();
-    },
-  );
-}
+    });
+});
 
 statement(
   "53. Given ordinary data to an unknown key, then no PeerGone; given a disco-looking packet (magic, ≥ 62 bytes), then PeerGone(key, 01).",
@@ -293,13 +292,14 @@ statement(
   },
 );
 
-for (const length of [0, 7, 1_001]) {
-  statement(`63. Given Ping of ${length} bytes, then closed.`, async (rig) => {
-    const alice = await join(rig);
-    alice.frame(FrameType.ping, Buffer.alloc(length));
-    assert.deepEqual(await alice.closed(), []);
-  });
-}
+describe("63. Given Ping of 7 or 1001 bytes, then closed.", () => {
+  for (const length of [0, 7, 1_001])
+    statement(`${length} bytes`, async (rig) => {
+      const alice = await join(rig);
+      alice.frame(FrameType.ping, Buffer.alloc(length));
+      assert.deepEqual(await alice.closed(), []);
+    });
+});
 
 statement(
   "64. Given many pings at once while the writer is busy, then at least one Pong, never an error.",
@@ -331,17 +331,15 @@ statement("64. Given a Ping as soon as the Pong before it is there, then each is
 });
 
 const skipped = { "an unknown type": 0x77, KeepAlive: FrameType.keepAlive, Pong: FrameType.pong };
-for (const [name, type] of Object.entries(skipped)) {
-  statement(
-    `65. Given ${name} with 1 MiB of payload from a client, then discarded and the connection works on.`,
-    async (rig) => {
+describe("65. Given an unknown type with 1 MiB of payload, KeepAlive or Pong from a client, then discarded and the connection works on.", () => {
+  for (const [name, type] of Object.entries(skipped))
+    statement(name, async (rig) => {
       const alice = await join(rig);
       alice.frame(type, Buffer.alloc(1_048_576, FrameType.ping));
       alice.frame(type);
       await alice.hearsNothing();
-    },
-  );
-}
+    });
+});
 
 const serverFrames = [
   FrameType.clientInfo,
@@ -357,13 +355,14 @@ statement("65. Given ClientInfo again or a frame of a server, then discarded lik
   await alice.hearsNothing();
 });
 
-for (const length of [0, 2]) {
-  statement(`67. Given NotePreferred of ${length} bytes, then closed.`, async (rig) => {
-    const alice = await join(rig);
-    alice.frame(FrameType.notePreferred, Buffer.alloc(length, 1));
-    assert.deepEqual(await alice.closed(), []);
-  });
-}
+describe("67. Given NotePreferred of 0 or 2 bytes, then closed.", () => {
+  for (const length of [0, 2])
+    statement(`${length} bytes`, async (rig) => {
+      const alice = await join(rig);
+      alice.frame(FrameType.notePreferred, Buffer.alloc(length, 1));
+      assert.deepEqual(await alice.closed(), []);
+    });
+});
 
 statement(
   "68. Given a burst of packets for one client, then everything is flushed when the queue is empty.",

@@ -6,6 +6,7 @@
  */
 import { after, describe, test, type TestContext } from "node:test";
 import process from "node:process";
+import { renderDifference, type Repair } from "../../scripts/conformance/repairs.ts";
 import {
   createFiles,
   defaultHostName,
@@ -22,8 +23,6 @@ import {
 /** One that takes longer is stuck. */
 const [quickMs, slowMs] = [60_000, 300_000];
 
-export type Repair = `Q${number}`;
-
 /** What a statement's test is given. */
 export interface Rig {
   readonly t: TestContext;
@@ -31,7 +30,7 @@ export interface Rig {
   /** Running, with the flags that every relay gets, unless the statement asks for its own. */
   readonly relay: RelayUnderTest;
   /** What a repair, or one of our own limits, makes different. */
-  readonly differs: <T>(repair: Repair | "limits", is: { readonly derper: T; readonly ours: T }) => T;
+  readonly differs: <T>(repair: Repair, is: { readonly derper: T; readonly ours: T }) => T;
 }
 
 export interface StatementOptions {
@@ -39,6 +38,8 @@ export interface StatementOptions {
   readonly relay?: RelayOptions & { readonly hostName?: string };
   /** Why ours does not pass yet. The test still runs; it is listed, and does not fail the suite. */
   readonly todo?: string | Partial<Record<RelayKind, string>>;
+  /** Why this machine cannot try it. */
+  readonly skip?: string | undefined;
   /** It takes real time: it runs with DERPKIT_SLOW=1 only. */
   readonly slow?: boolean;
 }
@@ -51,14 +52,19 @@ export function statement(
 ): void {
   perRelay(title, options, async (t, kind) => {
     const relay = options.relay === undefined ? await shared(kind) : await ownRelay(t, kind, options.relay);
-    await run({ t, kind, relay, differs: (_repair, is) => (kind === "derper" ? is.derper : is.ours) });
+    const differs: Rig["differs"] = (repair, is) => {
+      if (kind !== "derper") return is.ours;
+      t.diagnostic(renderDifference(repair));
+      return is.derper;
+    };
+    await run({ t, kind, relay, differs });
   });
 }
 
 /** Registers one test per relay that starts, or fails to start, its relays itself. */
 export function perRelay(
   title: string,
-  { todo = {}, slow = false }: Omit<StatementOptions, "relay">,
+  { todo = {}, slow = false, skip: unable }: Omit<StatementOptions, "relay">,
   run: (t: TestContext, kind: RelayKind) => Promise<void>,
 ): void {
   const hurried = slow && process.env["DERPKIT_SLOW"] !== "1" && "takes real time: set DERPKIT_SLOW=1";
@@ -66,9 +72,16 @@ export function perRelay(
   const timeout = slow ? slowMs : quickMs;
   describe(title, { concurrency: true, timeout }, () => {
     for (const kind of relayKinds) {
-      const skip = hurried || (whyMissing(kind) ?? false);
+      const skip = hurried || (unable ?? whyMissing(kind) ?? false);
       test(kind, { skip, timeout, todo: missing[kind] ?? false }, (t) => run(t, kind));
     }
+  });
+}
+
+/** Lists a statement that ours does not implement, or not yet. @param why in a few words */
+export function outstanding(title: string, why: string): void {
+  describe(title, () => {
+    for (const kind of relayKinds) if (kind !== "derper") test(kind, { skip: why });
   });
 }
 

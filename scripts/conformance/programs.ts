@@ -1,0 +1,27 @@
+/** The foreign programs that ours is compared with and run by. */
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+
+export type ForeignProgram = "derper" | "bun";
+
+/** Why a program is not there, for a person. */
+export const whyNotFound: Readonly<Record<ForeignProgram, string>> = {
+  derper: "there is no derper: DERPKIT_TAILNET_CHECK does not name its folder",
+  bun: "there is no bun: neither DERPKIT_BUN nor PATH names it",
+};
+
+/** @returns the program's path, or undefined if it is not on this machine */
+export function findProgram(program: ForeignProgram): string | undefined {
+  const built = process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet");
+  const candidates =
+    program === "derper"
+      ? [path.join(built, program)]
+      : [process.env["DERPKIT_BUN"], ...folders().map((folder) => path.join(folder, program))];
+  return candidates.find((file) => file !== undefined && existsSync(file));
+}
+
+function folders(): string[] {
+  return (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
+}
