@@ -137,6 +137,19 @@ statement(
   },
 );
 
+statement(
+  "75. (beyond) Given four connections that speak in turn, then each that leaves is followed by the one that spoke before it.",
+  async (rig) => {
+    const { sender, clones } = await stage(rig, 4);
+    const [c1, c2, , c4] = clones;
+    for (const clone of [c1, c2, c4]) await speak(clone, sender);
+    await c4?.leave();
+    await becomesActive(sender, c2);
+    await c2?.leave();
+    await becomesActive(sender, c1);
+  },
+);
+
 outstanding(
   "76. Given all disabled, when a packet arrives, then drop reason `dup_client`, no PeerGone.",
   fighters,

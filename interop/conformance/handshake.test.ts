@@ -71,6 +71,7 @@ perRelay(
     };
     assert.equal(await privileged({ t, relay: withKey }, undefined), false);
     assert.equal(await privileged({ t, relay: withKey }, meshKey.replace("0", "1")), false);
+    assert.equal(await privileged({ t, relay: withKey }, meshKey.replace(/f$/, "e")), false);
     assert.equal(await privileged({ t, relay: withKey }, meshKey), true);
     assert.equal(await privileged({ t, relay: without }, meshKey), false);
     assert.equal(await privileged({ t, relay: without }, "0".repeat(64)), false);

@@ -13,14 +13,14 @@ import { ownFiles, perRelay } from "./suite.ts";
 
 const meshKey = "0123456789abcdef".repeat(4);
 const packet = Buffer.alloc(65_536, 1);
-/** Bytes of a frame that count: header and keys do as well. */
+/** What the longest packet counts for: its destination does as well. */
 const burst = 65_568;
 
 interface Limited {
   readonly relay: RelayUnderTest;
-  join(options?: JoinOptions): Promise<Client>;
+  readonly enter: (options?: JoinOptions) => Promise<Client>;
   /** Puts another limit in force; 0 for none. */
-  change(bytesPerSecond: number): Promise<void>;
+  readonly change: (bytesPerSecond: number) => Promise<void>;
 }
 
 /** Starts a relay whose limit can be changed while it runs. */
@@ -40,7 +40,7 @@ async function startLimited(t: TestContext, kind: RelayKind, bytesPerSecond: num
   t.after(() => relay.stop());
   return {
     relay,
-    join: (options) => join({ t, relay }, options),
+    enter: (options) => join({ t, relay }, options),
     change: async (rate) => {
       await write(rate);
       process.kill(relay.pid, "SIGHUP");
@@ -60,9 +60,9 @@ perRelay(
     const limited = await startLimited(t, kind, 0);
     const { relay } = limited;
     const privateKey = generatePrivateKey();
-    const [one, other] = [await limited.join({ privateKey }), await limited.join({ privateKey })];
-    const mesh = await limited.join({ info: JSON.stringify({ meshKey, version: 2 }) });
-    const bob = await limited.join();
+    const [one, other] = [await limited.enter({ privateKey }), await limited.enter({ privateKey })];
+    const mesh = await limited.enter({ info: JSON.stringify({ meshKey, version: 2 }) });
+    const bob = await limited.enter();
     /** Sends more than the burst. @returns whether somebody had to wait */
     const isHeldBack = async (client: Client): Promise<boolean> => {
       const before = await timesWaited(relay);
@@ -83,7 +83,7 @@ perRelay(
   "103. Given a limited flood, then the sender is slowed by TCP, no packet is dropped for rate reasons, other clients unaffected.",
   {},
   async (t, kind) => {
-    const { relay, join: enter } = await startLimited(t, kind, 64 * burst);
+    const { relay, enter } = await startLimited(t, kind, 64 * burst);
     const [flooder, sink, cathy, dave] = [await enter(), await enter(), await enter(), await enter()];
     // A second's worth is free in the beginning, and the sockets hold less than another one.
     const frames = Array.from({ length: 192 }, (_, index) =>

@@ -119,7 +119,9 @@ statement(
 statement(
   "56. Given B received from A, when A disconnects, then B gets PeerGone(A, 00) once; clients that never received from A get none.",
   async (rig) => {
-    const [a, b, other] = await Promise.all([join(rig), join(rig), join(rig)]);
+    const [a, b, other, first] = await Promise.all([join(rig), join(rig), join(rig), join(rig)]);
+    first.send(b, "0");
+    await b.receives(first, "0");
     other.send(a, "the other way round");
     await a.receives(other, "the other way round");
     a.send(b, "1");
@@ -128,6 +130,9 @@ statement(
     await b.receives(a, "2");
     await a.leave();
     await b.hearsGone(a.key, PeerGoneReason.disconnected);
+    await b.hearsNothing();
+    await first.leave();
+    await b.hearsGone(first.key, PeerGoneReason.disconnected);
     await b.hearsNothing();
     await other.hearsNothing();
   },
