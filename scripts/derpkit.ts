@@ -11,6 +11,7 @@ type Load = () => Promise<{ command: Command }>;
 const developing: Readonly<Record<string, Load>> = {
   build: () => import("./build.ts"),
   check: () => import("./check.ts"),
+  conformance: () => import("./conformance.ts"),
   docs: () => import("./docs.ts"),
   test: () => import("./test.ts"),
 };

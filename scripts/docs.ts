@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { renderConfigurationDocs } from "../infra/config/docs.ts";
 import type { Command } from "./cli/command.ts";
+import { renderConformanceDocs } from "./docs/conformance.ts";
 import { renderErrorDocs } from "./docs/errors.ts";
 import { renderMetricDocs } from "./docs/metrics.ts";
 import { renderRelayOptionDocs } from "./docs/relay-options.ts";
@@ -12,6 +13,7 @@ const root = path.join(import.meta.dirname, "..");
 /** Each page's path from the root, and its text. */
 const pages: Readonly<Record<string, () => string>> = {
   "docs/configuration.md": renderConfigurationDocs,
+  "docs/conformance.md": renderConformanceDocs,
   "docs/errors.md": renderErrorDocs,
   "docs/metrics.md": renderMetricDocs,
   "docs/relay-options.md": renderRelayOptionDocs,
