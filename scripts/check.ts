@@ -25,7 +25,8 @@ interface Outcome {
 
 /** The tests take as long as the rest together, so they run beside it. The tools are there in a checkout only. */
 const listLanes = (): readonly (readonly Part[])[] => [
-  [{ name: "tests", args: [run, "test"] }],
+  // The conformance suite starts relays by the dozen; `npm test` runs it.
+  [{ name: "tests", args: [run, "test", "relay", "infra", "scripts"] }],
   [
     { name: "format", args: [tool("oxfmt", "bin/oxfmt"), "--check", "."] },
     { name: "lint", args: [tool("oxlint", "bin/oxlint"), "--type-aware"] },

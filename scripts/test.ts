@@ -1,4 +1,4 @@
-/** `npm test`: every test that needs no foreign program. */
+/** `npm test`: every test that needs no foreign program, the statements about derper among them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { statSync } from "node:fs";
@@ -33,11 +33,14 @@ export const command: Command = {
 /** One file more than there are processors, as tests wait for sockets and processes; one that hangs fails by its name. */
 const defaults = [`--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=60000"];
 
+/** What runs on Node alone. In the last folder the tests against derper and on Bun are skipped where these are missing. */
+const everything = ["relay", "infra", "scripts", "interop/conformance"];
+
 /** Node's arguments: what names a folder or a file chooses tests, everything else is an option of `node --test`. */
 export function testArguments(args: readonly string[]): string[] {
   const chosen = args.filter((arg) => kindOf(arg) !== undefined);
   const options = args.filter((arg) => !chosen.includes(arg));
-  const patterns = (chosen.length === 0 ? ["relay", "infra", "scripts"] : chosen).map((place) =>
+  const patterns = (chosen.length === 0 ? everything : chosen).map((place) =>
     kindOf(place) === "folder" ? `${place.replace(/\/$/, "")}/**/*.test.ts` : place,
   );
   return ["--test", "--test-reporter=spec", ...defaults, ...options, ...patterns];
