@@ -103,6 +103,7 @@ export async function startRelayUnderTest(
   kind: RelayKind,
   files: RelayFiles,
   options: RelayOptions = {},
+  attempts = 3,
 ): Promise<RelayUnderTest> {
   const ports = await choosePorts(kind, options);
   const child = await launch(kind, files, ports, options);
@@ -114,11 +115,16 @@ export async function startRelayUnderTest(
     log: child.log,
     stop: () => stop(child.process),
   };
-  await accepts(relay, child).catch(async (error: unknown) => {
+  try {
+    await accepts(relay, child);
+    return relay;
+  } catch (error) {
     await relay.stop();
-    throw error;
-  });
-  return relay;
+    // Others take ports as well, and one that was free may be gone by now.
+    const again = attempts > 1 && options.derpPort === undefined && /in[ -]use/.test(child.log());
+    if (!again) throw error;
+    return await startRelayUnderTest(kind, files, options, attempts - 1);
+  }
 }
 
 /** Starts a relay that is to refuse its flags or files. @throws Error if it serves instead of ending */
