@@ -130,6 +130,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     secure: certificate !== undefined,
     ace: config.ace,
     answers: {
+      hostName: config.hostname,
       home,
       derp: servesDerp,
       health: () => selfProbes.describe({ version, bundle }, stopping),

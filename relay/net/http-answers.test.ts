@@ -11,6 +11,7 @@ import {
 import { parseUpgrade, renderUpgradeAnswer } from "./upgrade.ts";
 
 const context = (home = ""): AnswerContext => ({
+  hostName: "relay.example",
   home,
   derp: true,
   health: () => ({ ok: true, version: "1.0.0", bundle: null, state: "serving" }),
@@ -164,6 +165,19 @@ test("27. who may see the debug pages is told of them, and nobody else", () => {
   assert.doesNotMatch(seen(false), /debug/);
   const plain = answerPlainPort(requestFor("/", { mayDebug: true }), "a", "/");
   assert.equal(plain.headers["Location"], "https://a/debug/");
+});
+
+test("27. only relays of Tailscale's own name say where to report abuse", () => {
+  const page = (hostName: string): string => answer(requestFor("/"), { ...context(), hostName }).body;
+  for (const name of ["derp1.tailscale.com", "derp.tailscale.com", "derp9z.tailscale.com."])
+    assert.match(page(name), /abuse.+security@tailscale\.com/);
+  for (const name of [
+    "relay.example",
+    "derp1.bar.tailscale.com",
+    "derp1.tailscale.com.example",
+    "login.tailscale.com",
+  ])
+    assert.doesNotMatch(page(name), /abuse/);
 });
 
 test("110. bootstrap DNS is asked with the question and the client's address, and the connection closes", () => {

@@ -39,6 +39,7 @@ export interface Health {
 }
 
 export interface AnswerContext {
+  readonly hostName: string;
   /** The option `home`: empty, `blank`, or a URL. */
   readonly home: string;
   /** The option `derp`: whether this relay serves DERP at all. */
@@ -162,21 +163,27 @@ function healthz(health: Health): PlainAnswer {
   };
 }
 
-function home({ home: option, derp }: AnswerContext, mayDebug: boolean): PlainAnswer {
+/** Tailscale's own relays, whose home page says where to report abuse. */
+const tailscaleRelay = /^derp[^.]*\.tailscale\.com\.?$/;
+
+function home({ hostName, home: option, derp }: AnswerContext, mayDebug: boolean): PlainAnswer {
   const html = { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" };
   if (option === "blank") return { status: 200, headers: html, body: "" };
   if (option !== "") return { status: 302, headers: { ...html, Location: option }, body: "" };
-  return { status: 200, headers: html, body: renderHomePage(derp, mayDebug) };
+  return { status: 200, headers: html, body: renderHomePage(derp, mayDebug, tailscaleRelay.test(hostName)) };
 }
 
-const renderHomePage = (derp: boolean, mayDebug: boolean): string => `<!doctype html>
+const abuseContact =
+  '<p>If you suspect abuse, please write to <a href="mailto:security@tailscale.com">security@tailscale.com</a>.</p>\n';
+
+const renderHomePage = (derp: boolean, mayDebug: boolean, tailscales: boolean): string => `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>DERP</title></head>
 <body>
 <h1>DERP</h1>
 <p>This is a DERP relay. Tailscale clients that find no direct path to each other meet here; what they send
 is encrypted between them, and the relay cannot read it.</p>
-${derp ? "" : "<p>Status: <b>disabled</b></p>\n"}${mayDebug ? '<p><a href="/debug/">Debug pages</a></p>\n' : ""}<ul>
+${tailscales ? abuseContact : ""}${derp ? "" : "<p>Status: <b>disabled</b></p>\n"}${mayDebug ? '<p><a href="/debug/">Debug pages</a></p>\n' : ""}<ul>
 <li><a href="https://tailscale.com/kb/1232/derp-servers">About DERP servers</a></li>
 <li><a href="https://pkg.go.dev/tailscale.com/derp">The DERP protocol</a></li>
 <li><a href="https://tailscale.com/kb/1118/custom-derp-servers">Running your own</a></li>

@@ -9,6 +9,7 @@ const context: RouteContext = {
   secure: true,
   ace: false,
   answers: {
+    hostName: "relay.example",
     home: "blank",
     derp: true,
     health: () => ({ ok: true, version: "1", bundle: null, state: "serving" }),
