@@ -5,7 +5,7 @@ import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
-import test, { type TestContext } from "node:test";
+import test, { describe, type TestContext, type TestOptions } from "node:test";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { whyMissing } from "./conformance/relay-under-test.ts";
 import { listTailnetChecks, passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
@@ -27,18 +27,25 @@ const admissionCheck = "verify-clients";
 /** These know no pins. */
 const unpinnable = new Set(["derpprobe", "websocket-tailnet"]);
 
-for (const kind of ["node", "bun"] as const) {
-  const ours = { ...options, skip: options.skip || (whyMissing(kind) ?? false) };
+const kinds = ["node", "bun"] as const;
+const optionsOn = (kind: (typeof kinds)[number]): TestOptions => ({
+  ...options,
+  skip: options.skip || (whyMissing(kind) ?? false),
+});
 
-  test(
-    `relays on ${kind} with certificates of an authority pass every check of Tailscale clients`,
-    ours,
-    async (t) => {
+// Every check of Tailscale's clients, with certificates of an authority.
+describe("118, 119. Given two relays restarted one after the other, then real tailscaled clients reconnect within seconds and packets flow without user action; given `tailscale debug derp <region>`, `tailscale netcheck` and derpprobe (TLS, UDP, mesh, bandwidth) against our server, then no errors.", () => {
+  for (const kind of kinds) {
+    test(kind, optionsOn(kind), async (t) => {
       const { derpMap, args } = await startTestFleet(t, { kind, certificates: "issued", admission: "none" });
       const checks = (await listTailnetChecks(t)).filter((name) => name !== admissionCheck);
       await passTailnetChecks(t, derpMap, checks, args);
-    },
-  );
+    });
+  }
+});
+
+for (const kind of kinds) {
+  const ours = optionsOn(kind);
 
   test(
     `relays on ${kind} with pinned certificates pass every check that can do with pins`,

@@ -6,18 +6,15 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
-
-/** The folder of `tailnet-check` and of the Tailscale programs that it drives: DERPKIT_TAILNET_CHECK. */
-const folder = process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet");
+import { tailscalePrograms } from "../scripts/conformance/programs.ts";
 
 /** A program that comes with `tailnet-check`, derper for example. */
 export function tailnetProgram(name: string): string {
-  return path.join(folder, name);
+  return path.join(tailscalePrograms, name);
 }
 
 /** Why there is no `tailnet-check` on this machine; false if there is one. */

@@ -12,12 +12,15 @@ export const whyNotFound: Readonly<Record<ForeignProgram, string>> = {
   bun: "there is no bun: neither DERPKIT_BUN nor PATH names it",
 };
 
+/** The folder of derper, of Tailscale's clients and of what drives them. */
+export const tailscalePrograms =
+  process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet");
+
 /** @returns the program's path, or undefined if it is not on this machine */
 export function findProgram(program: ForeignProgram): string | undefined {
-  const built = process.env["DERPKIT_TAILNET_CHECK"] ?? path.join(homedir(), ".cache/derpkit/tailnet");
   const candidates =
     program === "derper"
-      ? [path.join(built, program)]
+      ? [path.join(tailscalePrograms, program)]
       : [process.env["DERPKIT_BUN"], ...folders().map((folder) => path.join(folder, program))];
   return candidates.find((file) => file !== undefined && existsSync(file));
 }
