@@ -51,7 +51,7 @@ test("44. given the mode/hostname/flag combinations of upstream's gating table, 
   assert.equal(fault({ certMode: "pinned" }), undefined);
 });
 
-test("41. given gcp mode, then missing EAB id/key, missing e-mail or invalid base64 is an error", () => {
+test("41. Given gcp mode, then missing EAB id/key, missing e-mail or invalid base64 is an error; base64url without padding and base64 with padding work.", () => {
   const complete = {
     certMode: "gcp",
     acmeEabKid: "kid",
