@@ -105,7 +105,7 @@ test("Info documents are written as Go writes them", () => {
 test("49. Given the hook for client info, then AppName and IsProber are visible to the server.", () => {
   const info = { version: 2, canAckPings: false, isProber: true, appName: "derpprobe" };
   const frame = encodeClientInfo(clientPrivate, clientPublic, relayPublic, fixedNonce, info);
-  assert.deepEqual(openClientInfo(payloadOf(frame), relayPrivate), { key: clientPublic, info });
+  assert.deepEqual(openClientInfo(payloadOf(frame), relayPrivate)?.info, info);
 });
 
 test("7. text keys are read in either case of hex and with exactly 64 digits", () => {
