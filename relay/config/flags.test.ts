@@ -6,7 +6,7 @@ import { parseListenAddress } from "./listen-address.ts";
 import { parseRelayConfig } from "./load.ts";
 
 function parse(args: readonly string[]): CommandLine {
-  return parseFlags(args, "/work");
+  return parseFlags(args, "/srv");
 }
 
 test("flags are read in Go's syntax: one or two dashes, a value behind = or in the next word", () => {
@@ -22,13 +22,13 @@ test("flags are read in Go's syntax: one or two dashes, a value behind = or in t
     "f.json",
     "-exit-on-stdin-end",
   ]);
-  assert.equal(config, "/work/f.json");
+  assert.equal(config, "/srv/f.json");
   assert.deepEqual(given, {
     listen: ":8443",
     hostname: "a.example",
     stun: false,
     stunPort: 3479,
-    keyFile: "/work/x=y.key",
+    keyFile: "/srv/x=y.key",
     exitOnStdinEnd: true,
   });
 });
@@ -77,7 +77,7 @@ test("120. the first word that is no flag ends the command line, as for derper, 
 
 test("a path on the command line starts at the working directory; an empty one stays empty", () => {
   const { options: given } = parse(["-c", "state/derper.key", "-certdir=/certs", "-mesh-psk-file="]);
-  assert.deepEqual(given, { keyFile: "/work/state/derper.key", certDir: "/certs", meshPskFile: "" });
+  assert.deepEqual(given, { keyFile: "/srv/state/derper.key", certDir: "/certs", meshPskFile: "" });
 });
 
 test("without a file and flags everything is as with derper", () => {
