@@ -44,7 +44,8 @@ const closeMs = 1_000;
 
 /**
  * Collects the roots that clients trust: the system's, which SSL_CERT_FILE and SSL_CERT_DIR may move, or Node's own
- * list where the system has none; and the given ones.
+ * list where the system has none; and the given ones. As in Go each of them is an end of the chain, whoever signed it:
+ * otherwise OpenSSL would look at one alone of several with the same subject, as two self-signed relays may have it.
  *
  * @param extraRoots PEM texts
  * @throws Error of OpenSSL if an extra root is no PEM certificate
@@ -53,7 +54,11 @@ export function createTrust(extraRoots: readonly string[] = []): tls.SecureConte
   const folders = readCertificateFolders(process.env["SSL_CERT_DIR"] ?? "");
   const system = [...tls.getCACertificates("system"), ...folders];
   const roots = system.length > 0 ? system : tls.getCACertificates("bundled");
-  return tls.createSecureContext({ ca: [...new Set([...roots, ...extraRoots])], minVersion: "TLSv1.2" });
+  return tls.createSecureContext({
+    ca: [...new Set([...roots, ...extraRoots])],
+    allowPartialTrustChain: true,
+    minVersion: "TLSv1.2",
+  });
 }
 
 /**
