@@ -48,6 +48,16 @@ for (const kind of kinds) {
   const ours = optionsOn(kind);
 
   test(
+    `a mesh of a relay on ${kind} and a derper carries packets, and derpprobe finds it good`,
+    ours,
+    async (t) => {
+      const fleet = { kind, beside: "derper", certificates: "issued", admission: "none" } as const;
+      const { derpMap, args } = await startTestFleet(t, fleet);
+      await passTailnetChecks(t, derpMap, ["mesh", "every-node", "derpprobe", "relay-restart"], args);
+    },
+  );
+
+  test(
     `relays on ${kind} with pinned certificates pass every check that can do with pins`,
     ours,
     async (t) => {

@@ -24,6 +24,8 @@ export type Admission = "none" | "url" | "socket";
 
 export interface FleetOptions {
   readonly kind: RelayKind;
+  /** What the second relay of the mesh is; the same by default. */
+  readonly beside?: RelayKind;
   readonly certificates: Certificates;
   readonly admission: Admission;
 }
@@ -51,7 +53,7 @@ const meshed = 901;
 /** Starts the relays; they end with the test. */
 export async function startTestFleet(
   t: TestContext,
-  { kind, certificates, admission }: FleetOptions,
+  { kind, beside = kind, certificates, admission }: FleetOptions,
 ): Promise<TestFleet> {
   const authority = certificates === "issued" ? createTestAuthority() : undefined;
   const hostName = certificates === "issued" ? "localhost" : "127.0.0.1";
@@ -73,7 +75,7 @@ export async function startTestFleet(
   for (const member of fleet) {
     const relay = await startRelayProcess(t, {
       ...member,
-      kind,
+      kind: member.name === "901b" ? beside : kind,
       flags: { a: `:${member.derpPort}`, ...asking.flags, ...(member.region === meshed ? mesh : {}) },
       env: roots === undefined ? {} : { SSL_CERT_FILE: roots },
     });
