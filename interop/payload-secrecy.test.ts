@@ -1,11 +1,9 @@
 /** What Tailscale clients say to each other stays between them, although every byte of it goes through the relay. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
-import { chooseFreePort } from "../infra/clouds/free-port.ts";
 import { connectRelay, type RelayConnection } from "../relay/client/connection.ts";
 import { createTrust } from "../relay/client/transport.ts";
 import { generatePrivateKey, publicKeyOf } from "../relay/crypto/keys.ts";
@@ -14,6 +12,7 @@ import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { countPieces, kindOfPayload, readPayloads, tapPayloads } from "./payload-tap.ts";
 import { passTailnetChecks, tailnetProgram, whyNoTailnetCheck } from "./tailnet-check.ts";
 import { buildTestMap } from "./test-map.ts";
+import { freePort } from "./test-ports.ts";
 
 const patternLength = 1_048_576;
 const bulkMb = 5;
@@ -57,7 +56,7 @@ test(
 
 /** The first mebibyte of what the checks transfer: `tailnet-check` serves it, as here, from one client to the other. */
 async function readPattern(t: TestContext): Promise<Buffer> {
-  const address = `127.0.0.1:${await chooseFreePort("tcp", new Set(), randomInt)}`;
+  const address = `127.0.0.1:${await freePort("tcp")}`;
   const server = spawn(tailnetProgram("tailnet-check"), ["_serve", address, "pattern"], {
     stdio: ["pipe", "pipe", "inherit"],
     signal: t.signal,

@@ -32,7 +32,7 @@ for (const kind of relayKinds) {
 
 /** @returns the seconds from the relay's end until each client is logged in again */
 async function timeReturn(t: TestContext, kind: RelayKind): Promise<number> {
-  const place = await createPlace(t, "relay.derpkit.internal", undefined, new Set());
+  const place = await createPlace(t, "relay.derpkit.internal", undefined);
   const relay = await startRelayProcess(t, { ...place, kind });
   await using herd = new Herd(place);
   for (let count = group; count <= clients; count += group) {

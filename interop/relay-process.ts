@@ -1,13 +1,12 @@
 /** Relays that a suite kills and starts again: the same program, files, flags and ports each time. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
 import timers from "node:timers/promises";
-import { chooseFreePort } from "../infra/clouds/free-port.ts";
 import { dial } from "../relay/client/dial.ts";
 import { certificatePaths } from "../relay/config/certificate-files.ts";
 import { certificatePin } from "../relay/crypto/self-signed.ts";
@@ -15,6 +14,7 @@ import { type RelayBundle, relayBundle } from "../scripts/build/relay-bundle.ts"
 import { createFiles, type RelayFiles, type RelayKind, removeFiles } from "./conformance/relay-under-test.ts";
 import { tailnetProgram } from "./tailnet-check.ts";
 import type { TestAuthority } from "./test-authority.ts";
+import { freePort } from "./test-ports.ts";
 
 export interface RelayPlace {
   readonly files: RelayFiles;
@@ -48,19 +48,15 @@ const pollMs = 20;
  * Makes the files of a relay, its ports among them, until the end of the test.
  *
  * @param authority issues the certificate; without one it is self-signed, to be pinned
- * @param taken ports that are out of the question; those that are chosen are added
  */
 export async function createPlace(
   t: TestContext,
   hostName: string,
   authority: TestAuthority | undefined,
-  taken: Set<number>,
 ): Promise<RelayPlace> {
   const files = await createFiles(hostName);
   t.after(() => removeFiles(files));
-  const derpPort = await chooseFreePort("tcp", taken, randomInt);
-  const stunPort = await chooseFreePort("udp", taken, randomInt);
-  for (const port of [derpPort, stunPort]) taken.add(port);
+  const [derpPort, stunPort] = [await freePort("tcp"), await freePort("udp")];
   if (authority === undefined) return { files, derpPort, stunPort };
   const { certificatePem, keyPem } = authority.issue(hostName);
   const paths = certificatePaths(path.join(files.folder, "certs"), hostName);

@@ -1,5 +1,5 @@
 /** Relays as a team would run them, for `tailnet-check`: a region with two relays in a mesh, and one with a single relay. */
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -8,10 +8,10 @@ import { networkInterfaces } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
-import { chooseFreePort } from "../infra/clouds/free-port.ts";
 import type { RelayKind } from "./conformance/relay-under-test.ts";
 import { createPlace, type RelayPlace, type RelayProcess, startRelayProcess } from "./relay-process.ts";
 import { buildTestMap, type TestNode } from "./test-map.ts";
+import { freePort } from "./test-ports.ts";
 import { createTestAuthority } from "./test-authority.ts";
 
 /** How clients know the relays. */
@@ -57,10 +57,9 @@ export async function startTestFleet(
 ): Promise<TestFleet> {
   const authority = certificates === "issued" ? createTestAuthority() : undefined;
   const hostName = certificates === "issued" ? "localhost" : "127.0.0.1";
-  const taken = new Set<number>();
   const fleet: Member[] = [];
   for (const member of members) {
-    fleet.push({ ...member, ...(await createPlace(t, hostName, authority, taken)) });
+    fleet.push({ ...member, ...(await createPlace(t, hostName, authority)) });
   }
   const folder = fleet[0]?.files.folder ?? "";
   const file = async (name: string, text: string): Promise<string> => {
@@ -69,7 +68,7 @@ export async function startTestFleet(
   };
   const meshKey = await file("mesh.key", randomBytes(32).toString("hex"));
   const roots = authority === undefined ? undefined : await file("roots.pem", authority.certificatePem);
-  const asking = await chooseAdmission(admission, path.join(folder, "tailscaled.sock"), taken);
+  const asking = await chooseAdmission(admission, path.join(folder, "tailscaled.sock"));
   const mesh = { "mesh-psk-file": meshKey, "mesh-with": renderMeshWith(fleet, certificates) };
   const region: RelayProcess[] = [];
   for (const member of fleet) {
@@ -99,13 +98,12 @@ export async function startTestFleet(
 async function chooseAdmission(
   admission: Admission,
   socket: string,
-  taken: ReadonlySet<number>,
 ): Promise<{ flags: Record<string, string>; args: string[] }> {
   if (admission === "none") return { flags: {}, args: [] };
   if (admission === "socket") {
     return { flags: { "verify-clients": "true", socket }, args: ["-verify-socket", socket] };
   }
-  const address = `127.0.0.1:${await chooseFreePort("tcp", taken, randomInt)}`;
+  const address = `127.0.0.1:${await freePort("tcp")}`;
   return {
     flags: { "verify-client-url": `http://${address}/verify`, "verify-client-url-fail-open": "false" },
     args: ["-admit-listen", address],

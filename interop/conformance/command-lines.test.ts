@@ -8,11 +8,11 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
-import { chooseFreePort } from "../../infra/clouds/free-port.ts";
+import { freePort } from "../test-ports.ts";
 import { certificatePaths } from "../../relay/config/certificate-files.ts";
 import { generatePrivateKey, renderPrivateKey } from "../../relay/crypto/keys.ts";
 import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
@@ -304,12 +304,12 @@ perRelay(
 
 async function prepared(t: TestContext, hostName?: string): Promise<Place> {
   const files = await ownFiles(t, hostName);
-  const derpPort = await chooseFreePort("tcp", new Set(), randomInt);
+  const derpPort = await freePort("tcp");
   return {
     ...files,
     derpPort,
-    httpPort: await chooseFreePort("tcp", new Set([derpPort]), randomInt),
-    stunPort: await chooseFreePort("udp", new Set(), randomInt),
+    httpPort: await freePort("tcp"),
+    stunPort: await freePort("udp"),
     key: join(files.folder, "derper.key"),
     certs: join(files.folder, "certs"),
   };

@@ -10,13 +10,8 @@ import { FrameType, PeerGoneReason } from "../../relay/protocol/frame.ts";
 import { discoPacket } from "../../relay/testing/cast.ts";
 import { type Client, join } from "./client.ts";
 import { metricsBecome, readMetrics } from "./metrics.ts";
-import {
-  freePort,
-  type RelayKind,
-  type RelayUnderTest,
-  startRelayUnderTest,
-  whyMissing,
-} from "./relay-under-test.ts";
+import { type RelayKind, type RelayUnderTest, startRelayUnderTest, whyMissing } from "./relay-under-test.ts";
+import { freePort } from "../test-ports.ts";
 import { ownFiles, perRelay } from "./suite.ts";
 import { openWay, type Way } from "./way.ts";
 
@@ -43,7 +38,7 @@ async function startRegion(
   meshWith: readonly (readonly number[])[],
 ): Promise<Region> {
   const files = await Promise.all(kinds.map(() => ownFiles(t)));
-  const ports = await Promise.all(kinds.map(() => freePort()));
+  const ports = await Promise.all(kinds.map(() => freePort("tcp")));
   const ways = await Promise.all(
     meshWith.map((targets) => Promise.all(targets.map((target) => openWay(t, ports[target] ?? 0)))),
   );

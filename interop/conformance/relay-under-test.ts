@@ -1,6 +1,6 @@
 /** The relays that the suite compares: Go's derper, and ours on Node and on Bun; same files, same flags, on loopback. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomInt, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -8,13 +8,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import timers from "node:timers/promises";
-import { chooseFreePort } from "../../infra/clouds/free-port.ts";
 import { renderKeyFile } from "../../relay/crypto/key-file.ts";
 import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
 import { certificatePaths } from "../../relay/config/certificate-files.ts";
 import { relayBundle } from "../../scripts/build/relay-bundle.ts";
 import { findProgram, whyNotFound } from "../../scripts/conformance/programs.ts";
+import { freePort } from "../test-ports.ts";
 
 export const relayKinds = ["derper", "node", "bun"] as const;
 export type RelayKind = (typeof relayKinds)[number];
@@ -152,15 +152,10 @@ export interface RelayProcess {
   readonly log: () => string;
 }
 
-/** A free TCP port of this machine. */
-export function freePort(except: readonly number[] = []): Promise<number> {
-  return chooseFreePort("tcp", new Set(except), randomInt);
-}
-
 async function choosePorts(kind: RelayKind, options: RelayOptions): Promise<Ports> {
-  const { derpPort = await freePort() } = options;
-  const stunPort = await chooseFreePort("udp", new Set(), randomInt);
-  const httpPort = knowsFlag(await command(kind), "http-port") ? await freePort([derpPort]) : undefined;
+  const { derpPort = await freePort("tcp") } = options;
+  const stunPort = await freePort("udp");
+  const httpPort = knowsFlag(await command(kind), "http-port") ? await freePort("tcp") : undefined;
   return { derpPort, stunPort, httpPort };
 }
 
