@@ -58,7 +58,7 @@ export class PacketQueue {
   #sources: (Peer | undefined)[] = Array.from({ length: initialRing });
   /** The oldest frame's number; its place in the ring is the number modulo the ring's size. */
   #first = 0;
-  /** Frames in the ring, holes among them. */
+  /** Frames in the ring, holes among them; the oldest is never a hole when a call begins. */
   #count = 0;
   #holes = 0;
   /** Bytes of all waiting frames, headers included. */
@@ -106,7 +106,6 @@ export class PacketQueue {
    */
   take(maxBytes: number, now: number, observer: QueueObserver): Buffer | undefined {
     const oldest = now - this.#limits.maxAge;
-    this.#passHoles();
     while (this.#count > 0 && (this.#times[this.#at(this.#first)] as number) < oldest) this.#drop(observer);
     if (this.#count === 0) return undefined;
     this.#leaveEmptySlabs();
@@ -168,10 +167,8 @@ export class PacketQueue {
     else this.#punch(number, observer);
   }
 
-  /** Drops the oldest packet. */
+  /** Drops the oldest packet; there is one. */
   #drop(observer: QueueObserver): void {
-    this.#passHoles();
-    if (this.#count === 0) return;
     const index = this.#at(this.#first);
     const source = this.#sources[index] as Peer;
     const bytes = (this.#lengths[index] as number) - overheadOf(source);
