@@ -176,8 +176,25 @@ statement(
 const flood = randomBytes(60_000);
 const floodCount = 400;
 
-/** Floods a client that does not read, then lets it read: it gets the newest packets of each kind, so many of them. */
+/**
+ * Floods a client that does not read, then lets it read: it gets the newest packets of each kind, so many of them. What
+ * its socket took just before the end comes on top, which on a busy machine can be a lot: hence some attempts, of which
+ * each has to keep enough and one not too much.
+ */
 async function expectQueueDepth(rig: Rig, depth: number): Promise<void> {
+  const all: number[] = [];
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const kept = await keptPackets(rig);
+    all.push(...kept);
+    // The first packet that asked to be told when all is here pushed one out.
+    assert.ok(Math.min(...kept) >= depth - 1, `${kept} packets were kept`);
+    if (Math.max(...kept) < 2 * depth) return;
+  }
+  assert.fail(`never fewer than ${2 * depth} packets were kept: ${all}`);
+}
+
+/** @returns how many packets, data and disco, came in one piece with the last one that was sent */
+async function keptPackets(rig: Rig): Promise<[data: number, disco: number]> {
   const [sender, stopped] = await pair(rig);
   stopped.socket.pause();
   const [dataCount, discoCount] = [10_000, 1_000];
@@ -189,15 +206,7 @@ async function expectQueueDepth(rig: Rig, depth: number): Promise<void> {
   const packets = frames.map(({ payload }) => payload.subarray(keyLength));
   const numbers = (disco: boolean): number[] =>
     packets.filter((packet) => (packet[0] !== 0) === disco).map((packet) => packet.readUInt32BE(62));
-  // What buffers held, gaps, and the newest. A socket that took a few more just before the end adds those to them; the
-  // first packet that asked to be told when all is here pushed one out.
-  for (const [kept, count] of [
-    [behindLastGap(numbers(false)), dataCount],
-    [behindLastGap(numbers(true)), discoCount],
-  ] as const) {
-    assert.ok(kept.length >= depth - 1 && kept.length < 2 * depth, `${kept.length} were kept behind the gap`);
-    assert.equal(kept.at(-1), count - 1);
-  }
+  return [behindLastGap(numbers(false), dataCount), behindLastGap(numbers(true), discoCount)];
 }
 
 const queueMode = (depth: string): StatementOptions => ({
@@ -223,9 +232,11 @@ function numbered(index: number, head: Buffer): Buffer {
   return packet;
 }
 
-function behindLastGap(numbers: readonly number[]): number[] {
+/** How many numbers come after the last gap. The last of them has to be there. */
+function behindLastGap(numbers: readonly number[], count: number): number {
+  assert.equal(numbers.at(-1), count - 1);
   const gap = numbers.findLastIndex((number, index) => number !== (numbers[index - 1] ?? -1) + 1);
-  return numbers.slice(Math.max(0, gap));
+  return numbers.length - Math.max(0, gap);
 }
 
 statement(
