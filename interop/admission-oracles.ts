@@ -13,7 +13,7 @@ import {
   startServer,
   stopServer,
   type TestServer,
-} from "../relay/admission/testing/servers.ts";
+} from "../relay/outbound/testing/servers.ts";
 import { type NodeKey, renderNodeKey } from "../relay/crypto/keys.ts";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { eventually } from "./eventually.ts";

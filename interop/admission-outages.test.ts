@@ -12,7 +12,7 @@ import { describe, test, type TestContext } from "node:test";
 import timers from "node:timers/promises";
 import { answerLifeMs } from "../relay/admission/answer-cache.ts";
 import { confirmMs } from "../relay/admission/standing.ts";
-import { garbage, hangUp, reply } from "../relay/admission/testing/servers.ts";
+import { garbage, hangUp, reply } from "../relay/outbound/testing/servers.ts";
 import { generatePrivateKey, type PrivateKey, publicKeyOf } from "../relay/crypto/keys.ts";
 import { type Oracle, renderList, startApi, startList, startTailscaled } from "./admission-oracles.ts";
 import { join, type Place } from "./conformance/client.ts";

@@ -4,7 +4,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { createSecureContext } from "node:tls";
-import { reply, startServer, type TestServer } from "./admission/testing/servers.ts";
+import { reply, startServer, type TestServer } from "./outbound/testing/servers.ts";
 import { KitError } from "./errors.ts";
 import { readSecret } from "./setec.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";

@@ -8,8 +8,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SecureContext } from "node:tls";
 import * as v from "valibot";
-import { describeFailure } from "./admission/failure.ts";
-import { type AgentFor, buildAgents, sendRequest } from "./admission/http.ts";
+import { describeFailure } from "./outbound/failure.ts";
+import { type AgentFor, buildAgents, sendRequest } from "./outbound/http.ts";
 import { readIfThere, writeWhole } from "./config/files.ts";
 
 export interface SetecOptions {

@@ -76,6 +76,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     from: "relay/admission/",
     to: [
       "relay/admission/",
+      "relay/outbound/",
       "relay/config/schema.ts",
       "relay/core/session-context.ts",
       "relay/core/token-bucket.ts",
@@ -85,6 +86,11 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/errors.ts",
     ],
     why: "who may connect is asked of others; the core only hears the answer",
+  },
+  {
+    from: "relay/outbound/",
+    to: ["relay/outbound/", "relay/errors.ts"],
+    why: "HTTP requests are the same whoever sends them",
   },
   {
     from: "relay/mesh/",

@@ -187,10 +187,10 @@ async function expectQueueDepth(rig: Rig, depth: number): Promise<void> {
     const kept = await keptPackets(rig);
     all.push(...kept);
     // The first packet that asked to be told when all is here pushed one out.
-    assert.ok(Math.min(...kept) >= depth - 1, `${kept} packets were kept`);
+    assert.ok(Math.min(...kept) >= depth - 1, `${kept.join(" and ")} packets were kept`);
     if (Math.max(...kept) < 2 * depth) return;
   }
-  assert.fail(`never fewer than ${2 * depth} packets were kept: ${all}`);
+  assert.fail(`never fewer than ${2 * depth} packets were kept: ${all.join(", ")}`);
 }
 
 /** @returns how many packets, data and disco, came in one piece with the last one that was sent */

@@ -12,7 +12,8 @@ import type { AdmissionMode, Applicant } from "./mode.ts";
 import type { EndReason } from "./standing.ts";
 import { TailnetApi } from "./tailnet-api.ts";
 import { bench, type Bench, Oracle, settle } from "./testing/cast.ts";
-import { type Answer, applicant, forever, reply, startServer, stopServer } from "./testing/servers.ts";
+import { applicant } from "./testing/applicants.ts";
+import { type Answer, forever, reply, startServer, stopServer } from "../outbound/testing/servers.ts";
 import { admits, allow, deny, unknown, type Verdict } from "./verdict.ts";
 import { VerifyUrl } from "./verify-url.ts";
 

@@ -15,7 +15,7 @@ import { renderNodeKey } from "../crypto/keys.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { AllowList } from "./allow-list.ts";
 import { bench, type Bench } from "./testing/cast.ts";
-import { applicant, someKey } from "./testing/servers.ts";
+import { applicant, someKey } from "./testing/applicants.ts";
 import { unknown, type Verdict } from "./verdict.ts";
 
 const day = 86_400_000;

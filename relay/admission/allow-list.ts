@@ -6,7 +6,7 @@
  */
 import { type BigIntStats, constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { describeFailure } from "./failure.ts";
+import { describeFailure } from "../outbound/failure.ts";
 import { type KeyList, parseKeyList } from "./key-list.ts";
 import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { allow, deny, unknown, type Verdict } from "./verdict.ts";

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CachedMode, createModeCounters, maxQueries } from "./cached-mode.ts";
-import { TimeLimit } from "./failure.ts";
+import { TimeLimit } from "../outbound/failure.ts";
 import { bench, Oracle } from "./testing/cast.ts";
-import { applicant, forever, someKey } from "./testing/servers.ts";
+import { applicant, someKey } from "./testing/applicants.ts";
+import { forever } from "../outbound/testing/servers.ts";
 import { allow, deny, unknown } from "./verdict.ts";
 
 test("the same client is asked about again when the answer is too old, another one at once", async () => {

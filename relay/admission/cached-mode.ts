@@ -1,7 +1,8 @@
 /** A mode with what every mode needs around it: a cache, one query per client at a time, counters, a log line. */
 import { TokenBucket } from "../core/token-bucket.ts";
 import { AnswerCache } from "./answer-cache.ts";
-import { classifyFailure, describeFailure, type FailureKind, failureKinds } from "./failure.ts";
+import { classifyFailure, type FailureKind, failureKinds } from "./failure.ts";
+import { describeFailure } from "../outbound/failure.ts";
 import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { unknown, type Verdict } from "./verdict.ts";
 

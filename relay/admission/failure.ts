@@ -1,4 +1,5 @@
-/** What went wrong: in a few words for a log, and its kind for a metric. */
+/** What kept an answer away: its kind, for a metric. */
+import { TimeLimit } from "../outbound/failure.ts";
 
 /** Why nobody could say whether a client may come in. Each is a label of a metric. */
 export const failureKinds = [
@@ -11,21 +12,6 @@ export const failureKinds = [
   "overload", // too much is under way already, so nobody was asked
 ] as const;
 export type FailureKind = (typeof failureKinds)[number];
-
-/** Something took longer than it may. */
-export class TimeLimit extends Error {
-  constructor(ms: number) {
-    super(`no answer within ${ms / 1_000} s`);
-    this.name = "TimeLimit";
-  }
-}
-
-/** The message of an error. A host whose addresses all failed (Node's AggregateError has none) is described by the first. */
-export function describeFailure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error instanceof AggregateError) return describeFailure(error.errors[0]);
-  return error.message;
-}
 
 /** The kind of an error that kept somebody from being asked. */
 export function classifyFailure(error: unknown): FailureKind {

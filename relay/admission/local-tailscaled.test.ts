@@ -5,11 +5,11 @@ import { test, type TestContext } from "node:test";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { renderNodeKey } from "../crypto/keys.ts";
 import { clientPublic } from "../testing/vectors.ts";
-import { TimeLimit } from "./failure.ts";
+import { TimeLimit } from "../outbound/failure.ts";
 import { defaultTailscaledSocket, LocalTailscaled } from "./local-tailscaled.ts";
+import { applicant } from "./testing/applicants.ts";
 import {
   type Answer,
-  applicant,
   forever,
   garbage,
   hangUp,
@@ -18,7 +18,7 @@ import {
   silence,
   startServer,
   type TestServer,
-} from "./testing/servers.ts";
+} from "../outbound/testing/servers.ts";
 import { allow, deny, unknown, type Verdict } from "./verdict.ts";
 
 interface Stage {

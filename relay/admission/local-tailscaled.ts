@@ -1,8 +1,8 @@
 /** Asks the tailscaled of this machine, as derper's `-verify-clients` does: it knows the nodes that it may see. */
 import http from "node:http";
 import { type NodeKey, parseNodeKey, renderNodeKey, renderShortKey } from "../crypto/keys.ts";
-import { describeFailure } from "./failure.ts";
-import { type HttpReply, sendRequest, withDeadline } from "./http.ts";
+import { describeFailure } from "../outbound/failure.ts";
+import { type HttpReply, sendRequest, withDeadline } from "../outbound/http.ts";
 import type { AdmissionMode, Applicant } from "./mode.ts";
 import { allow, deny, type Unknown, unknown, type Verdict } from "./verdict.ts";
 

@@ -4,7 +4,7 @@ import type { Applicant } from "./mode.ts";
 import { Rechecks } from "./rechecks.ts";
 import type { EndReason } from "./standing.ts";
 import { bench, type Bench, Oracle, settle } from "./testing/cast.ts";
-import { applicant } from "./testing/servers.ts";
+import { applicant } from "./testing/applicants.ts";
 import { allow, deny, unknown } from "./verdict.ts";
 
 const day = 86_400_000;

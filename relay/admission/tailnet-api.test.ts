@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { TailscaleApiError } from "./tailscale-client.ts";
 import { TailnetApi } from "./tailnet-api.ts";
 import { bench, type Bench } from "./testing/cast.ts";
-import { applicant, forever } from "./testing/servers.ts";
+import { applicant } from "./testing/applicants.ts";
+import { forever } from "../outbound/testing/servers.ts";
 import { deny, unknown, type Verdict } from "./verdict.ts";
 
 const alice = applicant();

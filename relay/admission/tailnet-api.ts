@@ -4,8 +4,9 @@
  * Of other tailnets' nodes the list has at most those that are shared in (`isExternal`), and their keys are not promised.
  * A node key that was just rotated is in it from the next refresh on.
  */
-import { classifyFailure, describeFailure } from "./failure.ts";
-import { withDeadline } from "./http.ts";
+import { classifyFailure } from "./failure.ts";
+import { describeFailure } from "../outbound/failure.ts";
+import { withDeadline } from "../outbound/http.ts";
 import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
 import { TailscaleApiError } from "./tailscale-client.ts";
 import { deny, type Unknown, unknown, type Verdict } from "./verdict.ts";

@@ -8,7 +8,7 @@ import {
   type HttpReply,
   type HttpRequest,
   sendRequest,
-} from "./http.ts";
+} from "../outbound/http.ts";
 
 /** The least that lets one list devices. A token for it can do nothing else, whatever the OAuth client may. */
 const scope = "devices:core:read";

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { test } from "node:test";
 import fc from "fast-check";
 import { clientPublic } from "../testing/vectors.ts";
+import { applicant } from "./testing/applicants.ts";
 import {
   type Answer,
-  applicant,
   forever,
   garbage,
   hangUp,
@@ -14,7 +14,7 @@ import {
   silence,
   startServer,
   stopServer,
-} from "./testing/servers.ts";
+} from "../outbound/testing/servers.ts";
 import { admits, allow, deny, unknown, type Verdict } from "./verdict.ts";
 import { parseAnswer, renderQuestion, VerifyUrl } from "./verify-url.ts";
 

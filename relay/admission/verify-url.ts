@@ -1,7 +1,8 @@
 /** Asks a web service, as derper's `-verify-client-url` does. Headscale offers one at /verify. */
 import { renderNodeKey } from "../crypto/keys.ts";
 import { bool, buildStructReader } from "../protocol/go-json.ts";
-import { classifyFailure, describeFailure, failureOfStatus } from "./failure.ts";
+import { classifyFailure, failureOfStatus } from "./failure.ts";
+import { describeFailure } from "../outbound/failure.ts";
 import {
   type AgentFor,
   buildAgents,
@@ -10,7 +11,7 @@ import {
   type HttpRequest,
   sendRequest,
   withDeadline,
-} from "./http.ts";
+} from "../outbound/http.ts";
 import type { AdmissionMode, Applicant } from "./mode.ts";
 import { allow, deny, unknown, type Verdict } from "./verdict.ts";
 

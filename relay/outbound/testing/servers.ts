@@ -1,11 +1,8 @@
-/** Servers on this machine that behave as a test wants, and clients that want in. */
+/** Servers on this machine that behave as a test wants. */
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
-import { type NodeKey, nodeKey } from "../../crypto/keys.ts";
-import type { Applicant } from "../mode.ts";
 
 export interface Received {
   readonly method: string;
@@ -73,14 +70,6 @@ export async function startServer(t: TestContext, answer: Answer, socketPath?: s
 export function stopServer(server: Server): void {
   server.close();
   server.closeAllConnections();
-}
-
-export function someKey(): NodeKey {
-  return nodeKey(randomBytes(32));
-}
-
-export function applicant(key = someKey(), source = "192.0.2.1"): Applicant {
-  return { key, source };
 }
 
 /** A signal that is never aborted. */

@@ -1,4 +1,4 @@
-/** HTTP requests to those who admit clients: bounded in time and bytes, through the proxy that the environment names. */
+/** HTTP requests to others: bounded in time and bytes, through the proxy that the environment names. */
 import { once } from "node:events";
 import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import https from "node:https";
