@@ -40,6 +40,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/protocol/",
       "relay/crypto/",
       "relay/config/",
+      "relay/certificates/source.ts",
       "relay/ip-address.ts",
       "relay/errors.ts",
     ],
@@ -86,6 +87,25 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/errors.ts",
     ],
     why: "who may connect is asked of others; the core only hears the answer",
+  },
+  {
+    from: "relay/acme/",
+    to: ["relay/acme/", "relay/outbound/", "relay/crypto/", "relay/ip-address.ts", "relay/errors.ts"],
+    why: "a protocol and its client: what a certificate is for, and when it is renewed, is decided elsewhere",
+  },
+  {
+    from: "relay/certificates/",
+    to: [
+      "relay/certificates/",
+      "relay/acme/",
+      "relay/client/",
+      "relay/outbound/",
+      "relay/config/",
+      "relay/crypto/",
+      "relay/ip-address.ts",
+      "relay/errors.ts",
+    ],
+    why: "certificates live without a listener; net asks for them through source.ts",
   },
   {
     from: "relay/outbound/",
