@@ -46,6 +46,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
     admission: admission.isOpen ? undefined : admission.counters,
     health: config.selfProbe ? health : undefined,
+    certificates: [],
     facts: readProcessFacts(version),
   });
   return {

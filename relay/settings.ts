@@ -5,7 +5,7 @@ import { posix, resolve } from "node:path";
 import process from "node:process";
 import { createTrust } from "./client/transport.ts";
 import { type CertificatePair, loadCertificate } from "./config/certificate-files.ts";
-import { findModeFault, servesTls } from "./config/certificate-mode.ts";
+import { findModeFault, servesTls, usesAcme } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
 import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
 import { type ListenAddress, parseListenAddress } from "./config/listen-address.ts";
@@ -69,9 +69,13 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const here: Surroundings = { env, platform: process.platform, uid: process.getuid?.() };
   const listen = await findAddress(config.dev ? devListen : config.listen);
   const certDir = config.certDir ?? usualCertDir(here) ?? "";
-  const tls = servesTls(listen, config.certMode);
+  const tls = servesTls(listen, config);
   const fault = tls ? findModeFault(config, certDir) : undefined;
   if (fault !== undefined) throw invalidConfig([fault]);
+  if (tls && usesAcme(config.certMode)) {
+    const message = `${config.certMode} comes with a later version: use manual or pinned`;
+    throw invalidConfig([{ path: renderPath("certMode"), message }]);
+  }
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
   const certificate = tls
     ? await loadCertificate(config, absolute(certDir), new Date(), context.log)

@@ -143,6 +143,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/protocol/info.ts",
       "relay/protocol/frame.ts",
       "relay/crypto/",
+      "relay/ip-address.ts",
       "relay/errors.ts",
     ],
     why: "infra and the docs read the schema without loading a relay",

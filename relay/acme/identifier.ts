@@ -1,5 +1,5 @@
 /** What a certificate is for: a DNS name or an IP address (RFC 8555, section 9.7.7; RFC 8738). */
-import { isIP, isIPv4 } from "node:net";
+import { normaliseIp } from "../ip-address.ts";
 
 export interface Identifier {
   readonly type: "dns" | "ip";
@@ -9,7 +9,6 @@ export interface Identifier {
 
 /** Tells an IP address from a name. */
 export function identify(name: string): Identifier {
-  if (isIP(name) === 0) return { type: "dns", value: name.toLowerCase() };
-  const value = isIPv4(name) ? name : new URL(`http://[${name}]`).hostname.slice(1, -1);
-  return { type: "ip", value };
+  const address = normaliseIp(name);
+  return address === undefined ? { type: "dns", value: name.toLowerCase() } : { type: "ip", value: address };
 }

@@ -12,6 +12,7 @@ const usual: Options = {
   acmeEabKid: "",
   acmeEabKey: "",
   acmeIpCerts: false,
+  acmeDirectory: "",
 };
 
 function fault(options: Partial<Options>, certDir = "/certs"): string | undefined {
@@ -19,7 +20,7 @@ function fault(options: Partial<Options>, certDir = "/certs"): string | undefine
   return found && `${found.path} ${found.message}`;
 }
 
-test("TLS is for port 443 and for the modes whose certificate lies in a file", () => {
+test("TLS is for port 443, for the modes that derper does not have, for manual, and for whoever names a directory", () => {
   const table = [
     [":443", "letsencrypt", true],
     ["127.0.0.1:https", "gcp", true],
@@ -27,11 +28,14 @@ test("TLS is for port 443 and for the modes whose certificate lies in a file", (
     [":80", "gcp", false],
     [":8443", "manual", true],
     [":8443", "pinned", true],
+    [":8443", "acme", true],
+    [":8443", "acme-ip", true],
   ] as const;
   for (const [listen, certMode, tls] of table) {
     const address = parseListenAddress(listen);
     assert.ok(address !== undefined);
-    assert.equal(servesTls(address, certMode), tls, `${listen} ${certMode}`);
+    assert.equal(servesTls(address, { certMode, acmeDirectory: "" }), tls, `${listen} ${certMode}`);
+    assert.ok(servesTls(address, { certMode, acmeDirectory: "https://ca.example/dir" }));
   }
 });
 
@@ -65,19 +69,37 @@ test("41. Given gcp mode, then missing EAB id/key, missing e-mail or invalid bas
     assert.match(fault({ ...complete, acmeEabKey: key }) ?? "", /^acmeEabKey/, key);
   }
   for (const key of ["dGVzdC1rZXk", "dGVzdC1rZXk=", "dGVz", "a-_b", "a+/b"]) {
-    assert.match(fault({ ...complete, acmeEabKey: key }) ?? "", /^certMode/, key);
+    assert.equal(fault({ ...complete, acmeEabKey: key }), undefined, key);
   }
 });
 
-test("what only a later version can do is said, once all else is as it should be", () => {
-  for (const options of [
+test("a mode that asks an authority wants what the certificate is for", () => {
+  const ip = "1.2.3.4";
+  const refused = [
+    [{ certMode: "acme", hostname: ip }, /^hostname .*-certmode=acme-ip/],
+    [{ certMode: "acme", hostname: "derp.tailscale.com" }, /^hostname .*has to be given/],
+    [{ certMode: "acme", hostname: "two words" }, /^hostname .*no DNS name/],
+    [{ certMode: "acme", hostname: "derp.example.com:443" }, /^hostname .*no DNS name/],
+    [{ certMode: "acme", hostname: "*.example.com" }, /^hostname .*no DNS name/],
+    [{ certMode: "acme-ip", hostname: "derp.example.com" }, /^hostname .*use acme/],
+    [{ certMode: "acme", acmeEabKid: "kid" }, /^acmeEabKey .*go together/],
+    [{ certMode: "acme", acmeEabKey: "a2V5" }, /^acmeEabKid .*go together/],
+    [{ certMode: "acme", acmeEabKid: "kid", acmeEabKey: "not base64!" }, /^acmeEabKey .*not base64/],
+    [{ certMode: "manual", acmeDirectory: "https://ca.example/dir" }, /^acmeDirectory .*-certmode=acme/],
+  ] as const;
+  for (const [options, message] of refused) assert.match(fault(options) ?? "", message);
+  const taken = [
+    { certMode: "acme" },
+    { certMode: "acme", hostname: "localhost" },
+    { certMode: "acme", acmeEabKid: "kid", acmeEabKey: "a2V5" },
+    { certMode: "acme-ip", hostname: ip },
+    { certMode: "acme-ip", hostname: "2001:db8::1" },
+    { certMode: "acme-ip", hostname: "derp.tailscale.com" }, // -acme-ips says the addresses.
     { certMode: "letsencrypt" },
+    { certMode: "letsencrypt", acmeEabKid: "derper looks at neither" },
+    { certMode: "letsencrypt", hostname: "derp.tailscale.com" },
+    { certMode: "letsencrypt", hostname: ip, acmeIpCerts: true },
     { certMode: "letsencrypt", acmeIpCerts: true },
-    { certMode: "letsencrypt", hostname: "1.2.3.4", acmeIpCerts: true },
-  ] as const) {
-    assert.equal(
-      fault(options),
-      "certMode (-certmode) certmode letsencrypt comes with a later version: use manual or pinned",
-    );
-  }
+  ] as const;
+  for (const options of taken) assert.equal(fault(options), undefined, JSON.stringify(options));
 });

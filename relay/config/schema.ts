@@ -4,9 +4,11 @@
  * A name in the file is the long form of derper's flag in camel case (`-stun-port` is `stunPort`); derper's one-letter
  * flags have a word of their own (`-a` is `listen`, `-c` is `keyFile`).
  */
+import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { parseListenAddress } from "./listen-address.ts";
+import { parseList } from "./list.ts";
 import { parseNetworkList } from "./networks.ts";
 import { parseMeshWith } from "./mesh.ts";
 
@@ -60,8 +62,16 @@ const webAddress = v.pipe(
   v.check((text) => text === "" || URL.canParse(text), "is not a URL"),
 );
 
-/** derper's certificate modes, and ours: pinned. */
-export const certModes = ["letsencrypt", "manual", "gcp", "pinned"] as const;
+const ipList = v.pipe(
+  v.string("has to be text"),
+  v.check(
+    (text) => parseList(text).every((address) => isIP(address) !== 0),
+    "has to be a comma list of IP addresses",
+  ),
+);
+
+/** derper's certificate modes, and ours: acme, acme-ip and pinned. */
+export const certModes = ["letsencrypt", "manual", "gcp", "acme", "acme-ip", "pinned"] as const;
 
 export const relayConfigSchema = v.strictObject({
   listen: v.pipe(
@@ -76,8 +86,8 @@ export const relayConfigSchema = v.strictObject({
       ":443",
     ),
     v.description(
-      "TCP address for DERP and HTTP; its host part also binds STUN and the plain HTTP port. Port 443 and certMode " +
-        "manual and pinned mean TLS; otherwise the relay speaks plain HTTP, to a proxy that does TLS.",
+      "TCP address for DERP and HTTP; its host part also binds STUN and the plain HTTP port. Port 443 means TLS, and so do " +
+        "certMode manual, pinned, acme and acme-ip, and acmeDirectory; otherwise the relay speaks plain HTTP, to a proxy that does TLS.",
     ),
     v.metadata({ flag: "a", example: "127.0.0.1:8443" } satisfies OptionNotes),
   ),
@@ -90,11 +100,12 @@ export const relayConfigSchema = v.strictObject({
     v.metadata({ flag: "hostname", inFile: null, example: "901a.derp.example.com" } satisfies OptionNotes),
   ),
   certMode: v.pipe(
-    v.optional(v.picklist(certModes, "has to be manual, pinned, letsencrypt or gcp"), "letsencrypt"),
+    v.optional(v.picklist(certModes, `has to be one of ${certModes.join(", ")}`), "letsencrypt"),
     v.description(
-      "How the relay gets its certificate. manual: read <certDir>/<hostname>.crt and .key. " +
-        "pinned: the same, and a self-signed pair is made if there is none; clients pin it by CertName. " +
-        "letsencrypt and gcp come with a later version: they start where no TLS is used.",
+      "How the relay gets its certificate. acme: from a certificate authority, Let's Encrypt unless acmeDirectory names " +
+        "another, for the DNS name hostname. acme-ip: the same for the machine's addresses, hostname first. " +
+        "pinned: self-signed, made if there is none; clients pin it by CertName. " +
+        "manual: read <certDir>/<hostname>.crt and .key. letsencrypt is acme with derper's rules, gcp the same from Google.",
     ),
     v.metadata({ flag: "certmode", inFile: null } satisfies OptionNotes),
   ),
@@ -110,23 +121,73 @@ export const relayConfigSchema = v.strictObject({
   ),
   acmeEmail: v.pipe(
     v.optional(v.string("has to be text"), ""),
-    v.description("Contact of the ACME account; gcp needs it."),
+    v.description("Contact of the ACME account; gcp needs it. Let's Encrypt no longer writes to it."),
     v.metadata({ flag: "acme-email" } satisfies OptionNotes),
   ),
   acmeEabKid: v.pipe(
     v.optional(v.string("has to be text"), ""),
-    v.description("Id of the external account binding; gcp needs it."),
+    v.description("Id of the external account binding; gcp needs it, and so do other authorities."),
     v.metadata({ flag: "acme-eab-kid" } satisfies OptionNotes),
   ),
   acmeEabKey: v.pipe(
     v.optional(v.string("has to be text"), ""),
-    v.description("Key of the external account binding, in base64; gcp needs it."),
+    v.description("Key of the external account binding, in base64; it belongs to acmeEabKid."),
     v.metadata({ flag: "acme-eab-key" } satisfies OptionNotes),
   ),
   acmeIpCerts: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
-    v.description("Get certificates for the machine's own addresses; with letsencrypt only."),
+    v.description(
+      "Get a certificate for each of the machine's addresses that clients come to; with letsencrypt only.",
+    ),
     v.metadata({ flag: "acme-ip-certs" } satisfies OptionNotes),
+  ),
+  acmeDirectory: v.pipe(
+    v.optional(webAddress, ""),
+    v.description("Directory of the certificate authority; Let's Encrypt's by default, Google's with gcp."),
+    v.metadata({
+      flag: "acme-directory",
+      ours: true,
+      example: "https://acme.example.com/directory",
+    } satisfies OptionNotes),
+  ),
+  acmeCa: v.pipe(
+    v.optional(path, ""),
+    v.description(
+      "File with certificates that the authority's own TLS is trusted by, beside the system's; PEM.",
+    ),
+    v.metadata({ flag: "acme-ca", ours: true, kind: "path" } satisfies OptionNotes),
+  ),
+  acmeProfile: v.pipe(
+    v.optional(v.string("has to be text")),
+    v.description("Profile of the certificates, one of those that the authority offers; empty to name none."),
+    v.metadata({
+      flag: "acme-profile",
+      ours: true,
+      default: "shortlived for addresses, none for names",
+    } satisfies OptionNotes),
+  ),
+  acmeStaging: v.pipe(
+    v.optional(webAddress),
+    v.description(
+      "Directory that is tried first after a failure, so that the real one is not asked in vain; empty for none.",
+    ),
+    v.metadata({
+      flag: "acme-staging",
+      ours: true,
+      default: "Let's Encrypt's staging environment with Let's Encrypt, else none",
+    } satisfies OptionNotes),
+  ),
+  acmeIps: v.pipe(
+    v.optional(ipList, ""),
+    v.description(
+      "With acme-ip, further addresses of this machine, with commas between. The certificate names those that the authority reaches.",
+    ),
+    v.metadata({
+      flag: "acme-ips",
+      ours: true,
+      default: "the public addresses of its network interfaces",
+      example: "203.0.113.5,2001:db8::5",
+    } satisfies OptionNotes),
   ),
   keyFile: v.pipe(
     v.optional(path),

@@ -36,6 +36,8 @@ export interface Health {
   readonly state: "serving" | "unhealthy" | "stopping";
   /** Of an unhealthy relay, the probes of itself that fail. */
   readonly failing?: readonly string[];
+  /** What somebody has to see to before it becomes a fault: a certificate that is not renewed. */
+  readonly warnings?: readonly string[];
 }
 
 export interface AnswerContext {

@@ -120,6 +120,43 @@ test("an unhealthy relay shows 0, and one that does not probe itself nothing abo
   assert.deepEqual(of(undefined), []);
 });
 
+test("a certificate shows the days that it has left, and one that is renewed here when and how that goes", () => {
+  const renewal = {
+    nextAttemptSeconds: 1_700_000_000,
+    overdue: true,
+    failures: 3,
+    lastFailure: "dns",
+    issued: 1,
+    failed: 4,
+  };
+  const certificates = [
+    { name: "a.example", secondsLeft: 43_200, renewal },
+    { name: "192.0.2.1", secondsLeft: -86_400, renewal: undefined },
+    { name: "new.example", secondsLeft: undefined, renewal: { ...renewal, nextAttemptSeconds: undefined } },
+  ];
+  const of = (sources: Partial<MetricSources>): string[] =>
+    [...scrape(freshSources(sources))]
+      .filter(([key]) => key.startsWith("derpkit_certificate"))
+      .map(([key, { value }]) => `${key.replace("derpkit_certificate_", "")} ${value}`)
+      .toSorted();
+  assert.deepEqual(of({ certificates: certificates.slice(0, 2) }), [
+    'days_left{name="192.0.2.1"} -1',
+    'days_left{name="a.example"} 0.5',
+    'failures_in_a_row{name="a.example",last_error="dns"} 3',
+    'next_attempt_seconds{name="a.example"} 1700000000',
+    'orders{name="a.example",result="failed"} 4',
+    'orders{name="a.example",result="issued"} 1',
+    'renewal_overdue{name="a.example"} 1',
+  ]);
+  assert.deepEqual(of({ certificates: certificates.slice(2) }), [
+    'failures_in_a_row{name="new.example",last_error="dns"} 3',
+    'orders{name="new.example",result="failed"} 4',
+    'orders{name="new.example",result="issued"} 1',
+    'renewal_overdue{name="new.example"} 1',
+  ]);
+  assert.deepEqual(of({}), []);
+});
+
 test("where everybody may connect there is nothing about admission", () => {
   assert.deepEqual(
     [...scrape(freshSources()).keys()].filter((key) => key.startsWith("derpkit_admission")),

@@ -1,6 +1,6 @@
 /** Metrics that derper does not have. Their names begin with `derpkit_`, and are the same in `/debug/vars`. */
 import type { Metric, Reading, Sample } from "./metric.ts";
-import type { AdmissionModeCounts, MetricSources } from "./sources.ts";
+import type { AdmissionModeCounts, CertificateCounts, MetricSources } from "./sources.ts";
 
 const rows: readonly Omit<Metric, "vars">[] = [
   {
@@ -39,6 +39,58 @@ const rows: readonly Omit<Metric, "vars">[] = [
     type: "counter",
     help: "STUN requests without an answer, because the relay was unhealthy; stun_requests does not count them.",
     read: ({ health, stun }) => health && stun.silenced,
+  },
+  {
+    name: "derpkit_certificate_days_left",
+    type: "gauge",
+    labels: ["name"],
+    help: "Days until the certificate that is shown ends; negative once it has.",
+    read: perCertificate(({ secondsLeft }) => secondsLeft && secondsLeft / 86_400),
+  },
+  {
+    name: "derpkit_certificate_next_attempt_seconds",
+    type: "gauge",
+    labels: ["name"],
+    help: "When the certificate authority is asked next, in seconds since 1970.",
+    read: perCertificate(({ renewal }) => renewal?.nextAttemptSeconds),
+  },
+  {
+    name: "derpkit_certificate_renewal_overdue",
+    type: "gauge",
+    labels: ["name"],
+    help: "1 if a renewal should have been here for a tenth of the certificate's lifetime.",
+    read: perCertificate(({ renewal }) => renewal && Number(renewal.overdue)),
+  },
+  {
+    name: "derpkit_certificate_failures_in_a_row",
+    type: "gauge",
+    labels: ["name", "last_error"],
+    help: "Attempts to get the certificate that failed since the last that did not, and what failed last.",
+    read: ({ certificates }) =>
+      someSamples(
+        certificates.flatMap(({ name, renewal }) =>
+          renewal === undefined
+            ? []
+            : [{ labels: [name, renewal.lastFailure ?? ""], value: renewal.failures }],
+        ),
+      ),
+  },
+  {
+    name: "derpkit_certificate_orders",
+    type: "counter",
+    labels: ["name", "result"],
+    help: "Attempts to get the certificate, by what came of them.",
+    read: ({ certificates }) =>
+      someSamples(
+        certificates.flatMap(({ name, renewal }) =>
+          renewal === undefined
+            ? []
+            : [
+                { labels: [name, "issued"], value: renewal.issued },
+                { labels: [name, "failed"], value: renewal.failed },
+              ],
+        ),
+      ),
   },
   {
     name: "derpkit_admission_queries",
@@ -109,6 +161,22 @@ export const ownMetrics: readonly Metric[] = rows.map((row) => ({ ...row, vars: 
 
 type Read = (sources: MetricSources) => Reading | undefined;
 
+/** A number for each certificate; nothing for those that have none. */
+function perCertificate(read: (certificate: CertificateCounts) => number | undefined): Read {
+  return ({ certificates }) =>
+    someSamples(
+      certificates.flatMap((certificate) => {
+        const value = read(certificate);
+        return value === undefined ? [] : [{ labels: [certificate.name], value }];
+      }),
+    );
+}
+
+/** What has no samples is not exported. */
+function someSamples(samples: readonly Sample[]): readonly Sample[] | undefined {
+  return samples.length === 0 ? undefined : samples;
+}
+
 /** A number for each mode; nothing for those that have none. */
 function perMode(read: (mode: AdmissionModeCounts) => number | undefined): Read {
   return perLabels((mode) => {
@@ -129,6 +197,6 @@ function perLabels(read: (mode: AdmissionModeCounts) => readonly Sample[]): Read
     const samples = Object.entries(admission?.modes ?? {}).flatMap(([mode, counts]) =>
       read(counts).map(({ labels, value }) => ({ labels: [mode, ...labels], value })),
     );
-    return samples.length === 0 ? undefined : samples;
+    return someSamples(samples);
   };
 }

@@ -44,6 +44,7 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
     rateLimit: { bytesPerSecond: 0, burstBytes: 0, waited: 0 },
     admission: undefined,
     health: undefined,
+    certificates: [],
     facts,
     ...changes,
   };
