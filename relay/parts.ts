@@ -105,15 +105,12 @@ function createCore(
 }
 
 /** Without TLS whoever connects is a proxy, behind which all clients look alike. */
-function createCaps(
-  { config, certificate }: Settings,
-  meshAddresses: ReadonlyMap<MeshWith, string>,
-): ConnectionCaps {
+function createCaps({ config, tls }: Settings, meshAddresses: ReadonlyMap<MeshWith, string>): ConnectionCaps {
   const { maxConnections: total, maxWaitingPerAddress: waitingPerSource, trustedProxies } = config;
   const proxies = buildNetworks(parseNetworkList(trustedProxies).cidrs);
   return new ConnectionCaps({
     total: total === 0 ? maxConnections(bytesPerConnection) : total,
-    waitingPerSource: certificate === undefined ? 0 : waitingPerSource,
+    waitingPerSource: tls ? waitingPerSource : 0,
     exempt: (address) => {
       const source = normaliseIp(address) ?? "";
       return contains(proxies, source) || [...meshAddresses.values()].includes(source);

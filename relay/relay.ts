@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
-import { type CertificatePair, reloadCertificate } from "./config/certificate-files.ts";
+import { openCertificates } from "./certificates/modes.ts";
+import type { CertificateSource, KeptSource } from "./certificates/source.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
@@ -66,25 +67,26 @@ const tickMs = 250;
  */
 export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
   const settings = await readSettings(config, dependencies);
-  const { certificate, certDir } = settings;
   const { log } = dependencies;
+  await using acquired = new AsyncDisposableStack();
+  const certificates = acquired.use(await startCertificates(settings, log));
   const parts = createParts(settings, { ...dependencies, now });
   const { core, admission, selfProbes } = parts;
   let { rateLimit } = settings;
   let stopping = false;
   const routes = createRoutes(settings, parts, dependencies, {
+    certificates,
     rateLimit: () => rateLimit,
     isStopping: () => stopping,
   });
 
-  await using acquired = new AsyncDisposableStack();
   acquired.use(admission);
   acquired.use(startRefreshing({ config, bootstrapDns: parts.bootstrapDns, random: Math.random, log }));
   const stun = acquired.use(await startStun(settings, parts, log));
   const http = acquired.use(await startRedirects(settings, parts, routes));
-  const derp = acquired.use(await startMain(settings, parts, routes));
+  const derp = acquired.use(await startMain(settings, parts, routes, certificates));
   for (const client of startMesh(settings, parts, log)) acquired.use(client);
-  const probing = acquired.use(selfProbes.start(derp, stun, core));
+  const probing = acquired.use(selfProbes.start({ derp, certificates, stun, core }));
   const ticking = setInterval(() => {
     core.tick(now());
     admission.tick(now());
@@ -97,7 +99,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   return {
     publicKey: core.publicKey,
     derpPort: derp.address.port,
-    tls: certificate !== undefined,
+    tls: settings.tls,
     httpPort: http?.address.port,
     stunPort: stun?.address.port,
     core,
@@ -107,10 +109,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
         rateLimit = await readRateLimit(settings);
         core.setRateLimit(rateLimit, now());
       });
-      if (certificate === undefined) return;
-      await readAgain("certificate", log, async () => {
-        derp.useCertificate(await reloadCertificate(config.hostname, certDir, new Date()));
-      });
+      if (certificates !== undefined) await readAgain("certificate", log, () => certificates.reload());
     },
     async drain(cut) {
       stopping = true;
@@ -126,8 +125,17 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   };
 }
 
+/** Undefined without TLS. */
+async function startCertificates(
+  settings: Settings,
+  log: RelayDependencies["log"],
+): Promise<KeptSource | undefined> {
+  return settings.tls ? openCertificates(settings, { log, now: () => new Date() }) : undefined;
+}
+
 /** What changes while the relay runs. */
 interface Changing {
+  readonly certificates: CertificateSource | undefined;
   readonly rateLimit: () => RateLimit | undefined;
   readonly isStopping: () => boolean;
 }
@@ -137,13 +145,14 @@ function createRoutes(
   settings: Settings,
   parts: Parts,
   { version, bundle, env }: RelayDependencies,
-  { rateLimit, isStopping }: Changing,
+  { certificates, rateLimit, isStopping }: Changing,
 ): RouteContext {
   const { home, derp, ace, hostname } = settings.config;
-  const secure = settings.certificate !== undefined;
+  const secure = settings.tls;
   return {
     secure,
     ace,
+    challenges: certificates?.challenges,
     answers: {
       home,
       hostName: hostname,
@@ -185,22 +194,27 @@ async function startStun(
 
 /** Plain HTTP beside TLS. */
 async function startRedirects(
-  { config, listen, certificate }: Settings,
+  { config, listen, tls }: Settings,
   { caps }: Parts,
   routes: RouteContext,
 ): Promise<HttpPort | undefined> {
-  if (certificate === undefined || config.httpPort < 0) return undefined;
+  if (!tls || config.httpPort < 0) return undefined;
   return startHttpPort({ host: listen.host, port: config.httpPort }, routes, caps);
 }
 
-async function startMain(settings: Settings, parts: Parts, routes: RouteContext): Promise<DerpServer> {
-  const { listen, certificate, keepaliveMs } = settings;
+async function startMain(
+  settings: Settings,
+  parts: Parts,
+  routes: RouteContext,
+  certificates: CertificateSource | undefined,
+): Promise<DerpServer> {
+  const { listen, keepaliveMs } = settings;
   const { core, caps, selfProbes, tlsCounters } = parts;
   return startDerpServer({
     ...routes,
     core,
     listen,
-    tls: certificate && createTls(settings, certificate, tlsCounters),
+    tls: certificates && createTls(settings, certificates, tlsCounters),
     isOwnProbe: selfProbes.isOwnConnection,
     caps,
     keepaliveMs,
@@ -222,9 +236,9 @@ async function readAgain(
   }
 }
 
-function createTls({ config }: Settings, certificate: CertificatePair, counters: TlsCounters): TlsOptions {
-  const { hostname, acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
-  return { hostname, certificate, accepts: createAcceptLimit({ perSecond, burst }, counters, now), counters };
+function createTls({ config }: Settings, source: CertificateSource, counters: TlsCounters): TlsOptions {
+  const { acceptConnectionLimit: perSecond, acceptConnectionBurst: burst } = config;
+  return { source, accepts: createAcceptLimit({ perSecond, burst }, counters, now), counters };
 }
 
 /** Connects to the region's other relays. */

@@ -1,6 +1,7 @@
 /** The relay's probes of itself, put together: what the listeners ask of them, and what they ask of the listeners. */
 import { X509Certificate } from "node:crypto";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
+import type { CertificateSource } from "./certificates/source.ts";
 import type { RelayCore } from "./core/core.ts";
 import type { Gate } from "./core/session-context.ts";
 import { HealthState } from "./health/health-state.ts";
@@ -20,6 +21,14 @@ export interface SelfProbesOptions {
   readonly everyMs: number | undefined;
 }
 
+export interface SelfProbeTargets {
+  readonly derp: DerpServer;
+  /** Undefined if the main listener does no TLS. */
+  readonly certificates: CertificateSource | undefined;
+  readonly stun: StunServer | undefined;
+  readonly core: RelayCore;
+}
+
 export interface SelfProbes {
   readonly health: HealthState;
   /** Lets the probes in. */
@@ -31,7 +40,7 @@ export interface SelfProbes {
   /** What /healthz says. What stops is not unhealthy, whatever it last found. */
   describe(about: Pick<Health, "version" | "bundle">, stopping: boolean): Health;
   /** Has the probes ask, until it is disposed of; undefined without the option. */
-  start(derp: DerpServer, stun: StunServer | undefined, core: RelayCore): AsyncDisposable | undefined;
+  start(targets: SelfProbeTargets): AsyncDisposable | undefined;
 }
 
 export function createSelfProbes({ config }: Settings, options: SelfProbesOptions): SelfProbes {
@@ -49,18 +58,27 @@ export function createSelfProbes({ config }: Settings, options: SelfProbesOption
       if (failing.length > 0) return { ok: false, ...about, state: "unhealthy", failing };
       return { ok: true, ...about, state: "serving" };
     },
-    start(derp, stun, core) {
+    start({ derp, certificates, stun, core }) {
       if (!config.selfProbe) return undefined;
-      const leaf = (): Uint8Array => new X509Certificate(derp.certificate?.chain ?? "").raw;
       const probes = createProbes({
         own,
         https: derp.address,
         hostName: config.hostname,
-        leaf: derp.certificate && leaf,
+        leaf: certificates && ((localAddress) => findLeaf(certificates, config.hostname, localAddress)),
         relayKey: config.derp ? core.publicKey : undefined,
         stun: stun?.address,
       });
       return startSelfProbe({ ...options, probes, health });
     },
   };
+}
+
+/** DER of what a client is shown that asks for the host name, as far as there is anything yet. */
+function findLeaf(
+  certificates: CertificateSource,
+  hostname: string,
+  localAddress: string,
+): Uint8Array | undefined {
+  const found = certificates.find({ servername: isIP(hostname) === 0 ? hostname : undefined, localAddress });
+  return found === undefined || found instanceof Promise ? undefined : new X509Certificate(found.chain).raw;
 }

@@ -32,7 +32,7 @@ test("-dev listens on :3340 with a key that no file keeps, and with the mesh key
   const one = await read(folder, options);
   const other = await read(folder, options, { TAILSCALE_DERPER_MESH_KEY: ` ${key.toUpperCase()} ` });
   assert.deepEqual(one.listen, { host: undefined, port: 3_340 });
-  assert.equal(one.certificate, undefined);
+  assert.equal(one.tls, false);
   assert.notDeepEqual(one.privateKey, other.privateKey);
   assert.deepEqual([one.meshKeys, other.meshKeys], [[], [key.toUpperCase()]]);
   assert.deepEqual(await readdir(folder), ["mesh.key"]);

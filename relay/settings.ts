@@ -4,7 +4,6 @@ import { isIP } from "node:net";
 import { posix, resolve } from "node:path";
 import process from "node:process";
 import { createTrust } from "./client/transport.ts";
-import { type CertificatePair, loadCertificate } from "./config/certificate-files.ts";
 import { findModeFault, servesTls, usesAcme } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
 import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
@@ -32,9 +31,9 @@ export interface Settings {
   readonly resolve: (path: string) => string;
   readonly listen: ListenAddress;
   readonly privateKey: PrivateKey;
-  /** Undefined for plain HTTP: somebody else does TLS. */
-  readonly certificate: CertificatePair | undefined;
-  /** Folder of the certificate; absolute. */
+  /** False for plain HTTP: somebody else does TLS. */
+  readonly tls: boolean;
+  /** Folder of the certificates; absolute. */
   readonly certDir: string;
   /** As text; the first is shown to others. */
   readonly meshKeys: readonly string[];
@@ -59,7 +58,7 @@ const devMeshKey = "TAILSCALE_DERPER_MESH_KEY";
 const goKeepaliveMs = 15_000;
 
 /**
- * Reads everything; makes the key, and a certificate that is to be pinned, if they are missing.
+ * Reads everything but certificates; makes the key if it is missing.
  *
  * @throws KitError
  */
@@ -77,9 +76,6 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
     throw invalidConfig([{ path: renderPath("certMode"), message }]);
   }
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
-  const certificate = tls
-    ? await loadCertificate(config, absolute(certDir), new Date(), context.log)
-    : undefined;
   const meshKeys = await readMeshKeys(config, absolute, here, context.log);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
   if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
@@ -90,7 +86,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
     resolve: absolute,
     listen,
     privateKey,
-    certificate,
+    tls,
     certDir: absolute(certDir),
     meshKeys,
     meshWith,

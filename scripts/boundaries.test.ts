@@ -208,6 +208,8 @@ const pureFolders = [
   "relay/bootstrap-dns/names.ts",
   "relay/bootstrap-dns/resolve-names.ts",
   "relay/bootstrap-dns/rollout.ts",
+  "relay/certificates/pinned-memory.ts",
+  "relay/net/client-hello.ts",
   "relay/health/probe-state.ts",
   "relay/health/health-state.ts",
   "infra/derpmap/",

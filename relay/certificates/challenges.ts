@@ -6,10 +6,6 @@ export class Challenges implements ChallengeAnswers {
   readonly #tls = new Map<string, CertificatePair>();
   readonly #http = new Map<string, string>();
 
-  get pending(): boolean {
-    return this.#tls.size > 0;
-  }
-
   tls(servername: string): CertificatePair | undefined {
     return this.#tls.get(servername);
   }

@@ -3,16 +3,23 @@ import type { CertificatePair } from "../config/certificate-files.ts";
 
 /** Whom a client wants to talk to, as far as its handshake says. */
 export interface Asked {
-  /** SNI in lower case; undefined if the client names no server. */
+  /**
+   * SNI as the client has written it, upper case and all: whether case matters is the source's to say. Undefined if the
+   * client names no server.
+   */
   readonly servername: string | undefined;
-  /** The address that it came to; undefined if that is not known. */
+  /**
+   * The address that it came to, IPv4 never in its mapped form. Undefined if that is not known, as it never is to a listener
+   * whose source has no `challenges`.
+   */
   readonly localAddress: string | undefined;
 }
 
 export interface CertificateSource {
   /**
    * The certificate for a handshake; undefined refuses it. While the first certificate is on its way a promise of it, so
-   * that the handshakes that come meanwhile can wait; it never rejects.
+   * that the handshakes that come meanwhile can wait; it never rejects. The same certificate is the same object each time:
+   * what a listener makes of it is kept by that.
    */
   find(asked: Asked): CertificatePair | undefined | Promise<CertificatePair | undefined>;
   /** Tells that `find` may answer differently from now on. Connections that are there stay. */
@@ -21,10 +28,18 @@ export interface CertificateSource {
   readonly challenges: ChallengeAnswers | undefined;
 }
 
+/** A source that looks after its certificates by itself until it is disposed of. */
+export interface KeptSource extends CertificateSource, AsyncDisposable {
+  /**
+   * Looks after them now, as on SIGHUP.
+   *
+   * @throws KitError what keeps it from that; what was shown before goes on
+   */
+  reload(): Promise<void>;
+}
+
 /** What a certificate authority asks to see while it validates an order. */
 export interface ChallengeAnswers {
-  /** True while an answer to TLS-ALPN-01 may be asked for. */
-  readonly pending: boolean;
   /** What to show to a hello with ALPN `acme-tls/1` (RFC 8737, section 3). @param servername in lower case */
   tls(servername: string): CertificatePair | undefined;
   /** The body at `/.well-known/acme-challenge/` (RFC 8555, section 8.3). */

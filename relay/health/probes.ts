@@ -29,8 +29,11 @@ export interface ProbeTargets {
   /** Where the main listener is bound. */
   readonly https: Endpoint;
   readonly hostName: string;
-  /** DER of the certificate that is shown now; undefined if the listener does no TLS. */
-  readonly leaf: (() => Uint8Array) | undefined;
+  /**
+   * DER of the certificate that is to be shown now at an address of the listener, undefined while there is none; undefined
+   * itself if the listener does no TLS.
+   */
+  readonly leaf: ((localAddress: string) => Uint8Array | undefined) | undefined;
   /** Undefined if DERP is not served: then a connection alone is asked for. */
   readonly relayKey: NodeKey | undefined;
   /** Where STUN is bound; undefined if it is off. */
@@ -122,7 +125,7 @@ function openOwn(
   if (leaf === undefined) return openPlain(endpoint, from, signal);
   return openTls({ endpoint, from, hostName, trust, signal }, (stream) => {
     const shown = stream.getPeerCertificate().raw;
-    return { certificates: [shown], fault: findOwnFault(shown, leaf(), hostName) };
+    return { certificates: [shown], fault: findOwnFault(shown, leaf(endpoint.address), hostName) };
   });
 }
 
@@ -137,8 +140,9 @@ async function openPlain(endpoint: Endpoint, from: Endpoint, signal: AbortSignal
  *
  * @param shown the certificate in DER. Not by `getPeerX509Certificate`: of each call Node 24 keeps 3 KB for ever.
  */
-function findOwnFault(shown: Buffer, leaf: Uint8Array, hostName: string): string | undefined {
-  if (Buffer.compare(shown, leaf) !== 0) return "the certificate is not the one that the relay means to show";
+function findOwnFault(shown: Buffer, leaf: Uint8Array | undefined, hostName: string): string | undefined {
+  if (leaf === undefined || Buffer.compare(shown, leaf) !== 0)
+    return "the certificate is not the one that the relay means to show";
   const identity = { hostName, certName: "" };
   return findIdentityFault({ certificates: [leaf], chainFault: undefined }, identity, new Date());
 }

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { CertificatePair } from "../config/certificate-files.ts";
 import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { parseConnectTarget, tunnelTo } from "./ace.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
 import { type ConnectionCaps, type Place, takePlace } from "./connection-caps.ts";
+import { farEnd } from "./far-end.ts";
 import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
 import {
@@ -40,12 +40,8 @@ export interface DerpServer extends AsyncDisposable {
   readonly address: AddressInfo;
   /** TCP connections of others that are open, whatever they have come to. */
   readonly connections: number;
-  /** What new handshakes are answered with; undefined without TLS. */
-  readonly certificate: CertificatePair | undefined;
   /** Takes no new connection, and makes no session of one that is here. */
   stopAccepting(): void;
-  /** Answers new handshakes with this certificate; connections that are there stay. */
-  useCertificate(certificate: CertificatePair): void;
 }
 
 /**
@@ -58,7 +54,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
   const listener = tls === undefined ? createPlainListener() : createTlsListener(tls, core.publicKey);
   const { server } = listener;
   const [sockets, probes] = [new Set<Duplex>(), new Set<Duplex>()];
-  /** By the far end of the connection: the socket within TLS is another object than the one that was accepted. */
+  /** By the far end of the connection. */
   const places = new Map<string, Place>();
   let closed: Promise<unknown> | undefined;
   const stopAccepting = (): Promise<unknown> => {
@@ -80,7 +76,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     if (place === undefined) {
       listener.reject();
     } else if (listener.accepts()) {
-      const name = nameOf(socket);
+      const name = farEnd(socket);
       sockets.add(socket);
       places.set(name, place);
       socket.on("close", () => {
@@ -103,7 +99,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     upgrade({ target, headers }, message) {
       const upgrade = options.answers.derp ? parseUpgrade(target, headers) : undefined;
       if (upgrade === undefined) return undefined;
-      const loggedIn = settling(places.get(nameOf(message.socket)));
+      const loggedIn = settling(places.get(farEnd(message.socket)));
       return (socket, head) => {
         if (closed === undefined)
           takeOver(upgrade, message, socket, head, { ...options, listener, loggedIn });
@@ -119,10 +115,6 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     get connections() {
       return sockets.size;
     },
-    get certificate() {
-      return listener.certificate;
-    },
-    useCertificate: listener.useCertificate,
     stopAccepting() {
       void stopAccepting();
     },
@@ -170,9 +162,4 @@ function takeOver(
 /** For the session to call: it holds on to its connection's place, and not to the request. */
 function settling(place: Place | undefined): () => void {
   return () => place?.settle();
-}
-
-/** The far end of a connection, which no two that are open share. */
-function nameOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }

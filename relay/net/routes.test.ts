@@ -8,6 +8,7 @@ import { answerBeside, answerMain, type RouteContext } from "./routes.ts";
 const context: RouteContext = {
   secure: true,
   ace: false,
+  challenges: undefined,
   answers: {
     hostName: "relay.example",
     home: "blank",

@@ -1,5 +1,6 @@
 /** Which answer a request gets, on either port. */
 import type { IncomingMessage } from "node:http";
+import type { ChallengeAnswers } from "../certificates/source.ts";
 import type { DebugRequest } from "./debug-access.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
 import {
@@ -18,6 +19,8 @@ export interface RouteContext {
   readonly secure: boolean;
   /** The option `ace`: CONNECT to some targets is served. */
   readonly ace: boolean;
+  /** What certificate authorities are told over plain HTTP; undefined if none asks. */
+  readonly challenges: ChallengeAnswers | undefined;
   readonly answers: AnswerContext;
   readonly debug: DebugContext;
 }
@@ -45,7 +48,20 @@ export function answerBeside(
   context: RouteContext,
 ): PendingAnswer {
   if (request.uri.startsWith("/debug")) return answerMain(request, message, context);
+  const { challenges } = context;
+  if (challenges !== undefined && request.target.startsWith(challengePath))
+    return answerChallenge(request.target, challenges);
   return answerPlainPort(plainRequest(request, message, context.debug), request.host, request.uri);
+}
+
+/** RFC 8555, section 8.3. */
+const challengePath = "/.well-known/acme-challenge/";
+
+function answerChallenge(target: string, challenges: ChallengeAnswers): PlainAnswer {
+  const [path = ""] = target.split("?", 1);
+  const body = challenges.http(path.slice(challengePath.length));
+  if (body === undefined) return plainError(404, "no such challenge");
+  return { status: 200, headers: { "Content-Type": "text/plain; charset=utf-8" }, body };
 }
 
 function plainRequest(request: Request, message: IncomingMessage, { access }: DebugContext): PlainRequest {

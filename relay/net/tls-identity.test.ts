@@ -1,58 +1,32 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type AddressInfo } from "node:net";
-import { test, type TestContext } from "node:test";
-import { connect, createSecureContext, createServer } from "node:tls";
-import { createSelfSigned, pinnedValidity } from "../crypto/self-signed.ts";
+import { test } from "node:test";
+import type { CertificatePair } from "../config/certificate-files.ts";
 import { relayPublic } from "../testing/vectors.ts";
-import { contextOptions, listenerOptions, unnamedOptions } from "./tls-identity.ts";
+import { createPerPair, tlsOptions } from "./tls-identity.ts";
 
-/** A listener as the relay has one, whose certificate can be exchanged. */
-async function listen(t: TestContext, hostName: string) {
-  const make = () => {
-    const { certificatePem, keyPem } = createSelfSigned({ hostName, ...pinnedValidity(new Date()) });
-    return contextOptions({ chain: certificatePem, key: keyPem }, relayPublic, new Date());
-  };
-  let options = make();
-  const server = createServer({
-    ...unnamedOptions(hostName, options),
-    ...listenerOptions(hostName, () => createSecureContext(options)),
-  });
-  server.on("secureConnection", (socket) => socket.destroy());
-  server.listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await once(server, "listening");
-  const renew = (): void => {
-    options = make();
-    server.setSecureContext(unnamedOptions(hostName, options));
-  };
-  return { port: (server.address() as AddressInfo).port, renew };
-}
+const pair = (chain: string): CertificatePair => ({ chain, key: "key" });
 
-/** The fingerprint of the certificate that a client is shown. */
-async function shown(port: number, servername: string): Promise<string> {
-  const socket = connect({ host: "127.0.0.1", port, servername, rejectUnauthorized: false });
-  await once(socket, "secureConnect");
-  const { fingerprint256 } = socket.getPeerCertificate();
-  socket.destroy();
-  return fingerprint256;
-}
-
-test("39. a renewed certificate is shown from then on: to those who name the host, and to nobody else", async (t) => {
-  const { port, renew } = await listen(t, "relay.example");
-  const before = await shown(port, "relay.example");
-  assert.equal(await shown(port, "relay.example"), before);
-  renew();
-  assert.notEqual(await shown(port, "relay.example"), before);
-  for (const name of ["", "other.example", "Relay.example"])
-    await assert.rejects(shown(port, name), /alert handshake failure/, name);
+test("what is sent is the chain as it is, and behind it a meta certificate that is made anew each time", () => {
+  const given = pair("leaf\nissuer\n\n");
+  const [one, other] = [0, 1].map(() => String(tlsOptions(given, relayPublic, new Date()).cert));
+  assert.match(one ?? "", /^leaf\nissuer\n-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n$/);
+  assert.notEqual(one, other);
+  assert.deepEqual(given, pair("leaf\nissuer\n\n"));
 });
 
-test("37. a listener whose host is an IP address shows a renewed certificate whatever a client names", async (t) => {
-  const { port, renew } = await listen(t, "127.0.0.1");
-  const before = await shown(port, "");
-  renew();
-  const after = await shown(port, "");
-  assert.notEqual(after, before);
-  assert.equal(await shown(port, "any.example"), after);
+test("without a pair nothing is shown, by the same rules of TLS", () => {
+  const { cert, key, ...rules } = tlsOptions(pair("leaf"), relayPublic, new Date());
+  assert.deepEqual([typeof cert, key], ["string", "key"]);
+  assert.deepEqual(tlsOptions(undefined, relayPublic, new Date()), rules);
+});
+
+test("something is made of each pair once, and again after a refresh", () => {
+  let made = 0;
+  const perPair = createPerPair((of) => `${of?.chain} ${++made}`);
+  const [one, other] = [pair("one"), pair("other")];
+  const all = (): string[] => [perPair.of(undefined), perPair.of(one), perPair.of(other)];
+  assert.deepEqual(all(), ["undefined 1", "one 2", "other 3"]);
+  assert.deepEqual(all(), ["undefined 1", "one 2", "other 3"]);
+  perPair.refresh();
+  assert.deepEqual(all(), ["undefined 1", "one 4", "other 5"]);
 });

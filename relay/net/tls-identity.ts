@@ -1,11 +1,13 @@
-/** What the relay shows in the TLS handshake: its certificate with the meta certificate behind it, and to whom. */
+/** What the relay shows in the TLS handshake: a certificate with the meta certificate behind it. */
 import { constants, generateKeyPairSync } from "node:crypto";
-import { isIP } from "node:net";
-import type { SecureContext, SecureContextOptions, TlsOptions } from "node:tls";
+import type { SecureContextOptions } from "node:tls";
 import type { NodeKey } from "../crypto/keys.ts";
 import { buildMetaCertificate } from "../protocol/meta-certificate.ts";
 import { renderPem } from "../crypto/pem.ts";
 import type { CertificatePair } from "../config/certificate-files.ts";
+
+/** Only HTTP/1.1 is offered: DERP cannot upgrade from HTTP/2 (repair Q5). Tailscale clients send no ALPN, which is fine. */
+export const servedProtocols = ["http/1.1"];
 
 const dayMs = 86_400_000;
 /** As in derper; made anew each day (repair Q6), so that it never ends. */
@@ -24,6 +26,15 @@ const ciphers = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ];
 
+/** For those who are shown no certificate: their handshake fails before one could be, as in derper. */
+export const bareOptions: SecureContextOptions = {
+  minVersion: "TLSv1.2",
+  ciphers: ciphers.join(":"),
+  honorCipherOrder: true,
+  // Tailscale clients keep no session cache: tickets would be work for nobody.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+};
+
 /** Context options for a certificate, with a fresh meta certificate appended to what is sent. The pair stays as it is. */
 export function contextOptions(pair: CertificatePair, relayKey: NodeKey, now: Date): SecureContextOptions {
   const meta = buildMetaCertificate({
@@ -33,43 +44,41 @@ export function contextOptions(pair: CertificatePair, relayKey: NodeKey, now: Da
     signer: generateKeyPairSync("ed25519").privateKey,
   });
   return {
+    ...bareOptions,
     cert: `${pair.chain.trimEnd()}\n${renderPem("CERTIFICATE", meta)}`,
     key: pair.key,
-    minVersion: "TLSv1.2",
-    ciphers: ciphers.join(":"),
-    honorCipherOrder: true,
-    // Tailscale clients keep no session cache: tickets would be work for nobody.
-    secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
 
-/**
- * Options of the listener. Only HTTP/1.1 is offered: DERP cannot upgrade from HTTP/2 (repair Q5); a hello without ALPN,
- * which is what Tailscale clients send, is fine.
- *
- * @param current the context to answer with; it changes when the certificate does
- */
-export function listenerOptions(hostname: string, current: () => SecureContext): TlsOptions {
+/** Context options that show a pair, or none. */
+export function tlsOptions(
+  pair: CertificatePair | undefined,
+  relayKey: NodeKey,
+  now: Date,
+): SecureContextOptions {
+  return pair === undefined ? bareOptions : contextOptions(pair, relayKey, now);
+}
+
+/** What is made of each certificate once, when it is first asked for, and again after a refresh. */
+export interface PerPair<T> {
+  /** The same for the same object; one for those who are shown none. */
+  of(pair: CertificatePair | undefined): T;
+  /** Has all be made anew. */
+  refresh(): void;
+}
+
+export function createPerPair<T>(make: (pair: CertificatePair | undefined) => T): PerPair<T> {
+  const bare = make(undefined);
+  let made = new WeakMap<CertificatePair, { readonly value: T }>();
   return {
-    ALPNProtocols: ["http/1.1"],
-    SNICallback: (servername, done) => done(null, isShownTo(servername, hostname) ? current() : undefined),
+    of(pair) {
+      if (pair === undefined) return bare;
+      const known = made.get(pair) ?? { value: make(pair) };
+      made.set(pair, known);
+      return known.value;
+    },
+    refresh() {
+      made = new WeakMap();
+    },
   };
-}
-
-/**
- * The context of the clients that `SNICallback` gives none, or is not asked about, as they name no server. With a DNS name
- * it has no certificate, and the handshake fails before one is shown (derper's manual mode); with an IP address whoever
- * comes is shown it.
- *
- * @param context from `contextOptions`
- */
-export function unnamedOptions(hostname: string, context: SecureContextOptions): SecureContextOptions {
-  if (isIP(hostname) !== 0) return context;
-  const { cert: _cert, key: _key, ...rest } = context;
-  return rest;
-}
-
-/** To the letter, as derper compares. */
-function isShownTo(servername: string, hostname: string): boolean {
-  return isIP(hostname) !== 0 || servername === hostname;
 }
