@@ -14,6 +14,8 @@ import { statement } from "./suite.ts";
 
 const dayMs = 86_400_000;
 const pollMs = 20;
+/** The relay looks at its files every few seconds, and again if it has seen them half written. */
+const lookedAtWithinMs = 20_000;
 
 async function fingerprint(relay: RelayUnderTest): Promise<string> {
   const socket = await openTls(relay);
@@ -31,13 +33,32 @@ async function replaceCertificate({ folder, hostName }: RelayFiles, name = hostN
   await writeFile(paths.key, keyPem);
 }
 
-async function becomes(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const giveUp = AbortSignal.timeout(patienceMs);
+async function becomes(
+  holds: () => Promise<boolean> | boolean,
+  what: string,
+  withinMs = patienceMs,
+): Promise<void> {
+  const giveUp = AbortSignal.timeout(withinMs);
   while (!(await holds())) {
     if (giveUp.aborted) assert.fail(`in vain: ${what}`);
     await timers.setTimeout(pollMs);
   }
 }
+
+statement(
+  "Q9. Given new certificate files, then they are taken without a signal, and connections that are there stay; derper keeps the old.",
+  async ({ t, kind, relay, differs }) => {
+    if (differs("Q9", { derper: true, ours: false })) return;
+    const alice = await join({ t, relay });
+    const before = await fingerprint(relay);
+    await replaceCertificate(relay);
+    const isNew = async (): Promise<boolean> => (await fingerprint(relay)) !== before;
+    await becomes(isNew, `${kind} takes a new certificate`, lookedAtWithinMs);
+    alice.send(alice, "still here");
+    await alice.receives(alice, "still here");
+  },
+  { relay: {} },
+);
 
 statement(
   "Q9, Q10. Given SIGHUP, then the certificate is read again, and connections that are there stay; derper ends.",

@@ -4,7 +4,7 @@ import { openPinned } from "./pinned.ts";
 import type { KeptSource } from "./source.ts";
 
 /** How often the files are looked at. */
-const lookEveryMs = 5_000;
+const lookEveryMs = 2_000;
 
 /**
  * Opens what the mode asks for; it looks after itself until it is disposed of.
@@ -15,15 +15,11 @@ export async function openCertificates(
   { config, certDir }: Pick<FileSourceOptions, "config" | "certDir">,
   context: Pick<FileSourceOptions, "log" | "now">,
 ): Promise<KeptSource> {
+  const { certMode } = config;
   const options = { config, certDir, ...context };
-  switch (config.certMode) {
-    case "manual":
-      return keepLooking(await openFiles(options));
-    case "pinned":
-      return keepLooking(await openPinned(options));
-    default:
-      throw new TypeError("the settings let no other mode through");
-  }
+  if (certMode === "manual") return keepLooking(await openFiles(options));
+  if (certMode === "pinned") return keepLooking(await openPinned(options));
+  throw new TypeError(`the settings let no mode ${certMode} through`);
 }
 
 /** One look at a time: a network file system that stands still must not pile them up. */

@@ -104,8 +104,9 @@ export const relayConfigSchema = v.strictObject({
     v.description(
       "How the relay gets its certificate. acme: from a certificate authority, Let's Encrypt unless acmeDirectory names " +
         "another, for the DNS name hostname. acme-ip: the same for the machine's addresses, hostname first. " +
-        "pinned: self-signed, made if there is none; clients pin it by CertName. " +
-        "manual: read <certDir>/<hostname>.crt and .key. letsencrypt is acme with derper's rules, gcp the same from Google.",
+        "pinned: self-signed, made if there is none; clients pin it by CertName, and after a change of hostname the " +
+        "former one is served beside it for 24 hours. manual: read <certDir>/<hostname>.crt and .key, and again when " +
+        "they change. letsencrypt is acme with derper's rules, gcp the same from Google.",
     ),
     v.metadata({ flag: "certmode", inFile: null } satisfies OptionNotes),
   ),

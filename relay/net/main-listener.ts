@@ -102,11 +102,11 @@ function serveBehindFront(
   challenges: ChallengeAnswers,
   options: MakeOptions,
 ): TlsServing {
-  let hand: (socket: Duplex) => void = () => {};
+  let hand: ((socket: Duplex) => void) | undefined;
   const servers = createPerPair((pair) =>
     createTlsServer(options(pair)).on("secureConnection", (socket) => {
       front.release(socket);
-      hand(socket);
+      hand?.(socket);
     }),
   );
   const front = createTlsFront({ source, challenges, servers, handshakeMs });
@@ -116,7 +116,7 @@ function serveBehindFront(
       hand = handle;
       front.open();
     },
-    refresh: servers.refresh,
+    refresh: () => servers.refresh(),
   };
 }
 

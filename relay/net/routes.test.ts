@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { Challenges } from "../certificates/challenges.ts";
 import { exchangeHttp, getRequest } from "../testing/http-connection.ts";
 import { buildDebugAccess } from "./debug-access.ts";
 import type { HttpService } from "./http-server.ts";
@@ -42,7 +43,17 @@ async function asked(
   target: string,
   ...headers: string[]
 ): Promise<string> {
-  const service: HttpService = { answer: (request, message) => route(request, message, context) };
+  return askedOf(t, context, route, target, ...headers);
+}
+
+async function askedOf(
+  t: TestContext,
+  routes: RouteContext,
+  route: typeof answerMain,
+  target: string,
+  ...headers: string[]
+): Promise<string> {
+  const service: HttpService = { answer: (request, message) => route(request, message, routes) };
   return exchangeHttp(t, service, getRequest(target, ...headers, "Connection: close"));
 }
 
@@ -72,4 +83,39 @@ test("30. beside HTTPS a redirect keeps a target as it is, and what begins with 
   assert.match(await beside("/debug/varz"), /\r\n\r\nanswers 1\n$/);
   assert.match(await beside("/debugging"), /^HTTP\/1\.1 200 OK\r\n[^]*\r\nContent-Length: 0\r\n/);
   assert.match(await beside("/"), /\r\nLocation: https:\/\/a\/debug\/\r\n/);
+});
+
+test("beside HTTPS an authority gets the answer to its challenge, and 404 for one that nobody knows", async (t) => {
+  const challenges = new Challenges();
+  challenges.offerHttp("tok-en_1", "tok-en_1.thumbprint");
+  const beside = (target: string): Promise<string> =>
+    askedOf(t, { ...context, challenges }, answerBeside, target);
+  const known = "/.well-known/acme-challenge/tok-en_1";
+  for (const target of [known, `${known}?x`, `http://b.example:8080${known}`])
+    assert.equal(
+      await beside(target),
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 19\r\nConnection: close\r\n\r\n" +
+        "tok-en_1.thumbprint",
+      target,
+    );
+  for (const token of ["", "tok-en_2", "tok-en_1/", "__proto__"])
+    assert.match(
+      await beside(`/.well-known/acme-challenge/${token}`),
+      /^HTTP\/1\.1 404 Not Found\r\n/,
+      token,
+    );
+  for (const target of ["/.well-known/acme-challenge", "/.well-known/other", "/tok-en_1"])
+    assert.match(await beside(target), /\r\nLocation: https:\/\/a\//, target);
+  assert.match(
+    await askedOf(t, { ...context, challenges }, answerMain, known),
+    /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/,
+  );
+});
+
+test("where no authority asks, its path is redirected like any other", async (t) => {
+  const target = "/.well-known/acme-challenge/token";
+  assert.match(
+    await asked(t, answerBeside, target),
+    /^HTTP\/1\.1 302 Found\r\n[^]*\r\nLocation: https:\/\/a\/\.well-known\/acme-challenge\/token\r\n/,
+  );
 });
