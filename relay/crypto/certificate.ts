@@ -18,7 +18,7 @@ export interface CertificateFields {
 /** Builds and signs a certificate. @returns its DER */
 export function buildCertificate(fields: CertificateFields): Buffer {
   const { serial, name, notBefore, notAfter, extensions, signer } = fields;
-  const algorithm = algorithmOf(signer);
+  const algorithm = signatureAlgorithm(signer);
   const body = der.sequence(
     der.explicit(0, der.unsignedInteger(Buffer.of(2))), // v3
     der.unsignedInteger(serial),
@@ -48,8 +48,11 @@ export function buildNoCaConstraint(): Buffer {
   return buildExtension("2.5.29.19", true, der.sequence());
 }
 
-/** The algorithms' parameters are absent, not NULL (RFC 8410, section 3; RFC 5758, section 3.2). */
-function algorithmOf(signer: KeyObject): { identifier: Buffer; digest: "sha256" | null } {
+/**
+ * How a private key signs: Ed25519, or EC P-256 with SHA-256. The algorithms' parameters are absent, not NULL (RFC 8410,
+ * section 3; RFC 5758, section 3.2).
+ */
+export function signatureAlgorithm(signer: KeyObject): { identifier: Buffer; digest: "sha256" | null } {
   if (signer.asymmetricKeyType === "ed25519") {
     return { identifier: der.sequence(der.objectIdentifier("1.3.101.112")), digest: null };
   }

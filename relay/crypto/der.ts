@@ -2,7 +2,7 @@
  * A writer for the part of DER (ITU-T X.690) that X.509 certificates are made of. Each function encodes one element;
  * elements nest by passing encoded ones along.
  *
- * There is no reader: Node's `X509Certificate` parses.
+ * Certificates are parsed by Node's `X509Certificate`; der-reader.ts finds the little that it does not show.
  */
 
 /** Encodes SEQUENCE. */

@@ -6,11 +6,10 @@
  * whoever needs it twice alike passes the first two.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
-import { KitError } from "../errors.ts";
-import { encodeIp } from "../ip-address.ts";
 import { buildCertificate, buildExtension, buildName, buildNoCaConstraint } from "./certificate.ts";
 import * as der from "./der.ts";
 import { renderPem } from "./pem.ts";
+import { buildSubjectAltName, maxCommonNameLength } from "./subject-alt-name.ts";
 
 export interface SelfSignedOptions {
   /** The DNS name or IP address that clients connect to; a DNS name in ASCII form. */
@@ -37,7 +36,7 @@ export interface SelfSigned {
  * @throws KitError `certificate-invalid` if a certificate cannot hold the host name
  */
 export function createSelfSigned({ hostName, notBefore, notAfter, ...given }: SelfSignedOptions): SelfSigned {
-  const subjectAltName = buildSubjectAltName(hostName);
+  const subjectAltName = buildSubjectAltName([hostName]);
   const privateKey = given.privateKey ?? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
   const certificate = buildCertificate({
     serial: given.serial ?? randomBytes(16),
@@ -80,21 +79,7 @@ export function certificatePin(certificate: Uint8Array): string {
 
 /** Clients look at the SAN only. A name beyond X.520's 64 characters is shown by its first label, which always fits. */
 function commonName(hostName: string): string {
-  return hostName.length <= 64 ? hostName : (hostName.split(".")[0] ?? hostName);
-}
-
-/** RFC 5280, 4.2.1.6: iPAddress is [7] with 4 or 16 bytes, dNSName is [2] in ASCII. */
-function buildSubjectAltName(hostName: string): Buffer {
-  const address = encodeIp(hostName);
-  if (address === undefined && !/^[\x21-\x7e]+$/.test(hostName)) {
-    throw new KitError("certificate-invalid", {
-      message: `A certificate cannot hold the host name ${JSON.stringify(hostName)}.`,
-      fix: "Write the name in ASCII; a name in another script has an xn-- form.",
-    });
-  }
-  const name =
-    address === undefined ? der.implicit(2, Buffer.from(hostName, "ascii")) : der.implicit(7, address);
-  return buildExtension("2.5.29.17", false, der.sequence(name));
+  return hostName.length <= maxCommonNameLength ? hostName : (hostName.split(".")[0] ?? hostName);
 }
 
 /** digitalSignature (bit 0) and keyEncipherment (bit 2), the highest bit being bit 0 (RFC 5280, 4.2.1.3). */
