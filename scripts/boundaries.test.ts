@@ -225,6 +225,13 @@ const pureFolders = [
   "relay/net/client-hello.ts",
   "relay/health/probe-state.ts",
   "relay/health/health-state.ts",
+  "relay/certificates/budget.ts",
+  "relay/certificates/decision.ts",
+  "relay/certificates/failure-kinds.ts",
+  "relay/certificates/ladder.ts",
+  "relay/certificates/renewal.ts",
+  "relay/certificates/state.ts",
+  "relay/certificates/steps.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
 ];
