@@ -45,6 +45,11 @@ export const errorTable = {
     summary: "The certificate or its key cannot be used.",
     fix: "Check that the files are PEM, belong together, are valid today and name the relay's host name.",
   },
+  "certificate-store": {
+    exit: 1,
+    summary: "The certificate folder cannot be read or written, so that no certificate is ordered.",
+    fix: "Let the relay's user write to the folder, and make room on its disk; the relay goes on with the certificate that it has.",
+  },
   "port-in-use": {
     exit: 1,
     summary: "A port that a relay needs is taken.",

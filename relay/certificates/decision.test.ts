@@ -349,6 +349,7 @@ test("once a check passes the ladder alone counts", () => {
   assert.equal(keeper.fail("unreachable").forced, true);
   const order = keeper.ready().fail("unreachable");
   assert.equal(order.forced, false);
+  assert.equal(order.why, "there is no certificate", "and no wait that is over");
   assert.equal(keeper.wait(), 2 * minute);
 });
 

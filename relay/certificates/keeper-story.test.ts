@@ -41,7 +41,7 @@ const fates: fc.Arbitrary<Fate> = fc.record({
   order: fc.oneof(
     fc.constantFrom("succeeds", "is killed", "is killed while it is finalized", "connection"),
     fc.constantFrom(...failureKinds),
-  ) as fc.Arbitrary<Fate["order"]>,
+  ),
   lateFailure: fc.boolean(),
   takesMs: duration(10 * minute),
   lifetimeMs: fc.oneof(duration(hour), fc.constantFrom(6 * day, 90 * day)),
@@ -97,23 +97,17 @@ class World {
   step(fate: Fate): boolean {
     this.#restart();
     const decision = decide(this.state, this.stored, this.#setting, this.now);
-    switch (decision.kind) {
-      case "wait":
-        assert.ok(decision.until > this.now && decision.until <= this.now + day, "a time within a day");
-        assert.ok(Number.isSafeInteger(decision.next.at) && decision.next.why !== "");
-        this.now = decision.until + fate.oversleptMs;
-        if (fate.folderIsLost && fate.oversleptMs > hour) this.stored = undefined;
-        return true;
-      case "ask-renewal-info":
-        this.#advise(decision.certificate, fate);
-        return false;
-      case "check":
-        this.state = afterCheck(this.state, fate.checkPasses ? undefined : "no way", this.now);
-        return false;
-      case "order":
-        this.#order(decision, fate);
-        return false;
+    if (decision.kind === "wait") {
+      assert.ok(decision.until > this.now && decision.until <= this.now + day, "a time within a day");
+      assert.ok(Number.isSafeInteger(decision.next.at) && decision.next.why !== "");
+      this.now = decision.until + fate.oversleptMs;
+      if (fate.folderIsLost && fate.oversleptMs > hour) this.stored = undefined;
+      return true;
     }
+    if (decision.kind === "order") this.#order(decision, fate);
+    else if (decision.kind === "ask-renewal-info") this.#advise(decision.certificate, fate);
+    else this.state = afterCheck(this.state, fate.checkPasses ? undefined : "no way", this.now);
+    return false;
   }
 
   /** What is on the disk is all that a process knows. */

@@ -92,7 +92,8 @@ function invalid(where: string, fault: string): KitError {
   return new KitError("certificate-invalid", { where, message: `The certificate ${fault}.` });
 }
 
-function findMismatch({ chain, key }: CertificatePair, hostname: string): string | undefined {
+/** What keeps a pair from being one for a host name, whatever its days, as a clause; undefined if nothing does. */
+export function findMismatch({ chain, key }: CertificatePair, hostname: string): string | undefined {
   const leaf = attempt(() => new X509Certificate(chain));
   const privateKey = attempt(() => createPrivateKey(key));
   if (leaf === undefined) return "cannot be read";
