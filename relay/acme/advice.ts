@@ -36,7 +36,7 @@ const advice: Readonly<Record<AcmeFailureKind, (about: About) => string>> = {
   server: () => "The fault is the CA's; see whether it reports an outage.",
   "rate-limited": () => "No order helps before the limit is over.",
   account: ({ problemType }) => accountAdvice.get(problemType) ?? anyAccountAdvice,
-  profile: () => "Choose a profile that the CA offers, or none.",
+  profile: () => "Give --acme-profile a profile that the CA offers, or an empty one to name none.",
   replaced: () => "It has to be ordered without naming the one that it replaces.",
   refused: ({ name }) =>
     `This CA does not issue for ${name}: check how it is written, or use another CA (--acme-directory).`,
