@@ -9,6 +9,8 @@
  *   nothing, or say something of this CA alone.
  * - `mayHaveIssued`: if it happens after the order was finalized, a certificate may have been issued all the same.
  */
+import type { AcmeFailureKind } from "../acme/failure.ts";
+
 export interface FailureTraits {
   readonly person?: true;
   readonly validation?: true;
@@ -48,7 +50,7 @@ export const failureTraits = {
   storage: { mayHaveIssued: true },
   /** The relay ended while an order was under way. */
   interrupted: { validation: true, mayHaveIssued: true },
-} as const satisfies Record<string, FailureTraits>;
+} as const satisfies Record<AcmeFailureKind | "storage" | "interrupted", FailureTraits>;
 
 export type FailureKind = keyof typeof failureTraits;
 export const failureKinds = Object.keys(failureTraits) as readonly FailureKind[];
