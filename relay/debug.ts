@@ -16,7 +16,7 @@ import { findInconsistencies } from "./telemetry/consistency.ts";
 import { coreSources } from "./telemetry/core-sources.ts";
 import { renderVars } from "./telemetry/expvar.ts";
 import { renderPrometheus } from "./telemetry/prometheus.ts";
-import type { HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
+import type { CertificateCounts, HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
 
 export interface Observed {
   readonly core: RelayCore;
@@ -24,6 +24,7 @@ export interface Observed {
   readonly tls: TlsCounters | undefined;
   readonly stun: StunCounters;
   readonly health: HealthCounts;
+  readonly certificates: () => readonly CertificateCounts[];
   readonly bootstrapDns: BootstrapDnsCounters;
   readonly admission: Admission;
   readonly caps: ConnectionCaps;
@@ -36,7 +37,20 @@ export interface Observed {
 }
 
 export function createDebugContext({ config, meshKeys }: Settings, observed: Observed): DebugContext {
-  const { core, tls, stun, health, bootstrapDns, admission, caps, rateLimit, version, env, now } = observed;
+  const {
+    core,
+    tls,
+    stun,
+    health,
+    certificates,
+    bootstrapDns,
+    admission,
+    caps,
+    rateLimit,
+    version,
+    env,
+    now,
+  } = observed;
   const sources = (): MetricSources => ({
     ...coreSources(core),
     refused: { ...caps.refused, key: core.counters.refusedByKey },
@@ -46,7 +60,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
     admission: admission.isOpen ? undefined : admission.counters,
     health: config.selfProbe ? health : undefined,
-    certificates: [],
+    certificates: certificates(),
     facts: readProcessFacts(version),
   });
   return {

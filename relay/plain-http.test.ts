@@ -7,7 +7,6 @@ import { test, type TestContext } from "node:test";
 import { WebSocket } from "ws";
 import type { RelayConfigInput } from "./config/schema.ts";
 import { generatePrivateKey, type PrivateKey, publicKeyOf } from "./crypto/keys.ts";
-import { KitError } from "./errors.ts";
 import { FrameType } from "./protocol/frame.ts";
 import { encodeClientInfo } from "./protocol/handshake.ts";
 import { encodeSendPacket } from "./protocol/writer.ts";
@@ -87,14 +86,6 @@ test("without TLS browsers come by ws", async (t) => {
   t.after(() => browser.terminate());
   const [message] = (await once(browser, "message")) as [Buffer];
   assert.equal(message[0], FrameType.serverKey);
-});
-
-test("letsencrypt on port 443 is refused before any file is made", async (t) => {
-  await assert.rejects(
-    startBareRelay(t, { ...behindProxy, listen: "127.0.0.1:https" }),
-    (error) =>
-      error instanceof KitError && /comes with a later version/.test(error.problems[0]?.message ?? ""),
-  );
 });
 
 test("a name in the listen address becomes an address, of IPv4 if it has one", async (t) => {

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
 import { openCertificates } from "./certificates/modes.ts";
-import type { CertificateSource, KeptSource } from "./certificates/source.ts";
+import { countCertificates, findWarnings } from "./certificates/report.ts";
+import type { CertificateSource, KeptSource, ListeningPorts } from "./certificates/source.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
@@ -69,7 +70,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const settings = await readSettings(config, dependencies);
   const { log } = dependencies;
   await using acquired = new AsyncDisposableStack();
-  const certificates = acquired.use(await startCertificates(settings, log));
+  const certificates = acquired.use(await startCertificates(settings, dependencies));
   const parts = createParts(settings, { ...dependencies, now });
   const { core, admission, selfProbes } = parts;
   let { rateLimit } = settings;
@@ -82,9 +83,10 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
 
   acquired.use(admission);
   acquired.use(startRefreshing({ config, bootstrapDns: parts.bootstrapDns, random: Math.random, log }));
-  const stun = acquired.use(await startStun(settings, parts, log));
+  const stun = acquired.use(await startStun(settings, parts, certificates, log));
   const http = acquired.use(await startRedirects(settings, parts, routes));
   const derp = acquired.use(await startMain(settings, parts, routes, certificates));
+  certificates?.start(challengePorts(derp, http));
   for (const client of startMesh(settings, parts, log)) acquired.use(client);
   const probing = acquired.use(selfProbes.start({ derp, certificates, stun, core }));
   const ticking = setInterval(() => {
@@ -128,14 +130,22 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
 /** Undefined without TLS. */
 async function startCertificates(
   settings: Settings,
-  log: RelayDependencies["log"],
+  { env, version, log }: RelayDependencies,
 ): Promise<KeptSource | undefined> {
-  return settings.tls ? openCertificates(settings, { log, now: () => new Date() }) : undefined;
+  return settings.tls ? openCertificates({ ...settings, env, version, log }) : undefined;
+}
+
+/** An authority asks at 443 and 80; who listens elsewhere has a router before it, or an authority that knows. */
+function challengePorts(derp: DerpServer, http: HttpPort | undefined): ListeningPorts {
+  return {
+    "tls-alpn-01": [...new Set([443, derp.address.port])],
+    "http-01": [...new Set([80, http?.address.port ?? 80])],
+  };
 }
 
 /** What changes while the relay runs. */
 interface Changing {
-  readonly certificates: CertificateSource | undefined;
+  readonly certificates: KeptSource | undefined;
   readonly rateLimit: () => RateLimit | undefined;
   readonly isStopping: () => boolean;
 }
@@ -157,7 +167,11 @@ function createRoutes(
       home,
       hostName: hostname,
       derp,
-      health: () => parts.selfProbes.describe({ version, bundle }, isStopping()),
+      health: () => {
+        const warnings = findWarnings(certificates?.statuses() ?? [], Date.now());
+        const health = parts.selfProbes.describe({ version, bundle }, isStopping());
+        return warnings.length === 0 ? health : { ...health, warnings };
+      },
       bootstrapDns: (question, asker) => parts.bootstrapDns.answer(question, asker),
     },
     debug: createDebugContext(settings, {
@@ -168,6 +182,7 @@ function createRoutes(
       caps: parts.caps,
       admission: parts.admission,
       health: parts.selfProbes.health,
+      certificates: () => countCertificates(certificates?.statuses() ?? [], Date.now()),
       rateLimit,
       version,
       env,
@@ -179,17 +194,30 @@ function createRoutes(
 async function startStun(
   { config, listen }: Settings,
   { stunCounters, selfProbes }: Parts,
+  certificates: KeptSource | undefined,
   log: RelayDependencies["log"],
 ): Promise<StunServer | undefined> {
   if (!config.stun) return undefined;
+  const isBare = watchForNone(certificates);
   return startStunServer({
     host: listen.host,
     port: config.stunPort,
     counters: stunCounters,
-    isSilent: selfProbes.isSilent,
+    isSilent: () => selfProbes.isSilent() || (config.selfProbe && isBare()),
     isOwnProbe: selfProbes.isOwnDatagram,
     log,
   });
+}
+
+/** Whether there is no certificate yet: clients who find a relay by STUN and cannot talk to it lose their home. */
+function watchForNone(certificates: KeptSource | undefined): () => boolean {
+  const look = (): boolean => {
+    const statuses = certificates?.statuses() ?? [];
+    return statuses.length > 0 && statuses.every(({ notAfter }) => notAfter === undefined);
+  };
+  let isBare = look();
+  certificates?.onChange(() => (isBare = look()));
+  return () => isBare;
 }
 
 /** Plain HTTP beside TLS. */

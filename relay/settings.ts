@@ -1,8 +1,10 @@
 /** What a relay reads before it listens: its configuration with everything that lies in files. */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 import { posix, resolve } from "node:path";
 import process from "node:process";
+import { type AcmePlan, planAcme } from "./certificates/acme-plan.ts";
 import { createTrust } from "./client/transport.ts";
 import { findModeFault, servesTls, usesAcme } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
@@ -33,6 +35,8 @@ export interface Settings {
   readonly privateKey: PrivateKey;
   /** False for plain HTTP: somebody else does TLS. */
   readonly tls: boolean;
+  /** Where its certificates come from, if from an authority. */
+  readonly acme: AcmePlan | undefined;
   /** Folder of the certificates; absolute. */
   readonly certDir: string;
   /** As text; the first is shown to others. */
@@ -71,10 +75,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const tls = servesTls(listen, config);
   const fault = tls ? findModeFault(config, certDir) : undefined;
   if (fault !== undefined) throw invalidConfig([fault]);
-  if (tls && usesAcme(config.certMode)) {
-    const message = `${config.certMode} comes with a later version: use manual or pinned`;
-    throw invalidConfig([{ path: renderPath("certMode"), message }]);
-  }
+  const acme = tls && usesAcme(config.certMode) ? planCertificates(config, listen) : undefined;
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
   const meshKeys = await readMeshKeys(config, absolute, here, context.log);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
@@ -82,11 +83,12 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const rateLimit = await readRateLimit({ config, resolve: absolute });
   const keepaliveMs = Math.max(0, milliseconds(config.tcpKeepaliveTime) || goKeepaliveMs);
   return {
-    config,
+    config: { ...config, hostname: findHostname(config, acme) },
     resolve: absolute,
     listen,
     privateKey,
     tls,
+    acme,
     certDir: absolute(certDir),
     meshKeys,
     meshWith,
@@ -110,6 +112,23 @@ export async function readRateLimit(
 /** A duration of the configuration in milliseconds. */
 export function milliseconds(duration: string): number {
   return parseDuration(duration) ?? 0;
+}
+
+/** @throws KitError `config-invalid` if nothing says what the certificate would be for */
+function planCertificates(config: RelayConfig, { host }: ListenAddress): AcmePlan {
+  const present = Object.values(networkInterfaces()).flatMap((list = []) =>
+    list.map(({ address }) => address),
+  );
+  const plan = planAcme(config, { bound: host, present });
+  if (config.certMode !== "acme-ip" || plan.certificates.length > 0) return plan;
+  const message = "has to be this machine's address: no public one was found, and -acme-ips names none";
+  throw invalidConfig([{ path: renderPath("hostname"), message }]);
+}
+
+/** With `acme-ip` clients ask for the address that comes first. */
+function findHostname({ certMode, hostname }: RelayConfig, acme: AcmePlan | undefined): string {
+  const [planned] = acme?.certificates ?? [];
+  return certMode === "acme-ip" && planned !== undefined ? planned.identifiers[0].value : hostname;
 }
 
 /** A name in the listen address becomes an address; as in Go, of IPv4 if it has one. */

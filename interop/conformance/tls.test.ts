@@ -11,7 +11,7 @@ import { certificatePin } from "../../relay/crypto/self-signed.ts";
 import { generatePrivateKey } from "../../relay/crypto/keys.ts";
 import { openTls } from "./http.ts";
 import { refusal, type RelayUnderTest, startRelayUnderTest } from "./relay-under-test.ts";
-import { outstanding, ownFiles, perRelay, statement } from "./suite.ts";
+import { ownFiles, perRelay, statement } from "./suite.ts";
 
 /** DER of every certificate that a relay sends, in its order. */
 async function shown(relay: RelayUnderTest, options: ConnectionOptions = {}): Promise<Buffer[]> {
@@ -204,13 +204,3 @@ perRelay("40. Given hostname `2001:db8::1`, then file names use `2001db81`.", {}
   await stat(path.join(files.folder, "certs", "2001db81.crt"));
   assert.deepEqual((await shown(relay, { servername: "" }))[0], files.leaf);
 });
-
-const acme = "comes with ACME certificates";
-outstanding(
-  "42. Given production host policy, then the names of upstream's table are allowed/refused (`derp02.tailscale.com` yes, `derp02.bar.tailscale.com` no, `example.net` no).",
-  acme,
-);
-outstanding(
-  "43. Given `-acme-ip-certs`, then IPv4 and IPv6 connections each cause one order of type `ip`, profile `shortlived`, HTTP-01 answered; matching IP SNI served from cache; other IP SNI and DNS SNI (no hostname provider) refused; second manager on the same directory orders nothing; DNS SNI goes to the hostname provider if there is one.",
-  acme,
-);

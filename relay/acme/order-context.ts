@@ -30,6 +30,8 @@ export interface OrderRequest {
   readonly csr: Uint8Array;
   /** Makes an answer available to the CA. It is disposed of when the CA has looked, or something failed. */
   readonly answer: (challenge: OfferedChallenge) => Disposable | Promise<Disposable>;
+  /** Called before the order is finalized; from then on there may be a certificate. What it throws ends the order. */
+  readonly finalizing?: (() => Promise<void>) | undefined;
   /** Told what happens, for a log. */
   readonly step?: ((text: string) => void) | undefined;
 }

@@ -11,11 +11,12 @@ const maxChainBytes = 1_048_576;
 /**
  * @param now unix milliseconds
  * @returns the chain in PEM, checked
- * @throws AcmeFailure, the signal's reason, or what `answer` throws
+ * @throws AcmeFailure, the signal's reason, or what `answer` or `finalizing` throws
  */
 export async function placeOrder(context: OrderContext, now: () => number): Promise<string> {
   const placed = await createOrder(context);
   const ready = placed.body.status === "pending" ? await proveAll(context, placed) : placed;
+  await context.request.finalizing?.();
   return download(context, await issue(context, ready), now());
 }
 

@@ -401,6 +401,9 @@ test("an order that a process left counts as a failure, and against the limits",
     { at: begin + second, directory: production, outcome: "invalid", replaces: false },
   ]);
   assert.deepEqual([left.failures, left.lastFailure?.kind, left.stagingFirst], [1, "interrupted", false]);
+  assert.equal(left.nextAttempt, undefined, "the first time nothing is waited for");
+  const twice = afterInterruption({ ...left, inFlight: keeper.state.inFlight }, begin + second, 0.5);
+  assert.deepEqual([twice.failures, twice.nextAttempt?.at], [2, begin + second + 2 * minute]);
   const finalizing = afterInterruption(beginFinalizing(keeper.state), begin + second, 0.5);
   assert.equal(finalizing.attempts[0]?.outcome, "issued");
   assert.equal(afterInterruption(left, begin, 0.5), left, "and nothing else changes");

@@ -11,6 +11,7 @@ import {
 import { isErrno } from "../config/files.ts";
 import type { RelayConfig } from "../config/schema.ts";
 import { renderError } from "../errors.ts";
+import type { CertificateStatus } from "./report.ts";
 import type { CertificateSource } from "./source.ts";
 
 export interface FileSourceOptions {
@@ -33,6 +34,7 @@ export interface FileSource extends CertificateSource {
    * whoever writes them may not be done, and what is wrong is logged once. Never rejects.
    */
   look(): Promise<void>;
+  statuses(): readonly CertificateStatus[];
 }
 
 /**
@@ -54,7 +56,7 @@ export async function openFiles({ config, certDir, log, now }: FileSourceOptions
     reported = undefined;
     if (next.chain === pair.chain && next.key === pair.key) return;
     pair = next;
-    log(`${paths.crt}: a new certificate is shown from now on, ${describeEnd(next)}`);
+    log(`${paths.crt}: a new certificate is shown from now on, valid until ${endOf(next).toISOString()}`);
     for (const tell of listeners) tell();
   };
   const read = async (): Promise<void> => {
@@ -88,6 +90,7 @@ export async function openFiles({ config, certDir, log, now }: FileSourceOptions
         }
       }),
     look: () => inTurn(look),
+    statuses: () => [{ name: hostname, notAfter: endOf(pair).getTime(), renewal: undefined }],
   };
 }
 
@@ -107,8 +110,8 @@ async function stampOf(files: readonly string[]): Promise<string> {
   return (await Promise.all(stamps)).join("\n");
 }
 
-function describeEnd({ chain }: CertificatePair): string {
-  return `valid until ${new X509Certificate(chain).validToDate.toISOString()}`;
+function endOf({ chain }: CertificatePair): Date {
+  return new X509Certificate(chain).validToDate;
 }
 
 /** One after the other, so that an older reading never ends after a newer one. */

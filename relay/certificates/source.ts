@@ -1,5 +1,6 @@
 /** What a listener asks of whoever looks after certificates. */
 import type { CertificatePair } from "../config/certificate-files.ts";
+import type { CertificateStatus } from "./report.ts";
 
 /** Whom a client wants to talk to, as far as its handshake says. */
 export interface Asked {
@@ -28,8 +29,14 @@ export interface CertificateSource {
   readonly challenges: ChallengeAnswers | undefined;
 }
 
+/** Where proof can be asked for on this machine, by the method. */
+export type ListeningPorts = Readonly<Record<"tls-alpn-01" | "http-01", readonly number[]>>;
+
 /** A source that looks after its certificates by itself until it is disposed of. */
 export interface KeptSource extends CertificateSource, AsyncDisposable {
+  /** Begins. Whoever listens does so by now: authorities look for proof there. */
+  start(ports: ListeningPorts): void;
+  statuses(): readonly CertificateStatus[];
   /**
    * Looks after them now, as on SIGHUP.
    *

@@ -133,13 +133,15 @@ export function afterFailure(
 
 /**
  * To be called by whoever has just taken the lock: an order that is under way now was left by a process that is no more.
- * It counts as a failure, so that a relay which is killed by its orders makes fewer and fewer.
+ * The first time nothing is waited for: most likely somebody stopped the relay. Further ones count as failures in a row,
+ * so that a relay which is killed by its orders makes fewer and fewer.
  */
 export function afterInterruption(state: KeeperState, now: number, random: number): KeeperState {
   if (state.inFlight === undefined) return state;
   const failure = { kind: "interrupted", message: "The relay ended while an order was under way." } as const;
   const { stagingFirst } = state;
-  return { ...afterFailure(state, failure, false, now, random), stagingFirst };
+  const left = { ...afterFailure(state, failure, false, now, random), stagingFirst };
+  return left.failures === 1 ? { ...left, nextAttempt: undefined } : left;
 }
 
 /**

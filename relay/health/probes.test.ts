@@ -219,8 +219,10 @@ test("an unhealthy relay says so and its STUN falls silent, until it is well aga
   t.mock.timers.enable({ apis: ["Date"], now: Date.now() + yearsMs });
   await relay.says(/unhealthy: the self-probe derp-login-ipv4 .* because the certificate expired/);
   await assert.rejects(find(targets, stun).run(AbortSignal.timeout(200)), /no answer from UDP/);
-  const unhealthy = { ...about, ok: false, state: "unhealthy", failing: [login] };
-  assert.deepEqual(await relay.askHealth(), [503, unhealthy]);
+  const [status, body] = await relay.askHealth();
+  const { warnings, ...unhealthy } = body as { readonly warnings: unknown };
+  assert.deepEqual([status, unhealthy], [503, { ...about, ok: false, state: "unhealthy", failing: [login] }]);
+  assert.match(String(warnings), /^the certificate of .* ended at/);
   const ill = await relay.scrape();
   assert.deepEqual([ill.get("derpkit_health_ok"), ill.get("derpkit_health_stun_silenced")], [0, 1]);
   assert.equal(ill.get('stun_requests{disposition="success"}'), 0);

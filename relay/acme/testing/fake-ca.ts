@@ -250,6 +250,7 @@ export interface Issued {
   readonly names: readonly string[];
   readonly notBefore?: number;
   readonly notAfter?: number;
+  readonly serial?: Uint8Array;
 }
 
 /** Signs a leaf. @returns it and the CA's own certificate, in PEM */
@@ -258,6 +259,7 @@ export function issueChain({
   names,
   notBefore = today - dayMs,
   notAfter = today + 90 * dayMs,
+  serial = Buffer.of(0x87, 0x65),
 }: Issued): string {
   const validity = { notBefore: new Date(notBefore), notAfter: new Date(notAfter) };
   const algorithm = signatureAlgorithm(issuer);
@@ -268,7 +270,7 @@ export function issueChain({
   );
   const body = der.sequence(
     der.explicit(0, der.unsignedInteger(Buffer.of(2))),
-    der.unsignedInteger(Buffer.of(0x87, 0x65)),
+    der.unsignedInteger(serial),
     algorithm.identifier,
     issuerName,
     der.sequence(der.time(validity.notBefore), der.time(validity.notAfter)),
