@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Admission } from "./admission/admission.ts";
 import type { BootstrapDnsCounters } from "./bootstrap-dns/bootstrap-dns.ts";
+import { type CertificateStatus, countCertificates, renderCertificates } from "./certificates/report.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
 import type { ConnectionCaps } from "./net/connection-caps.ts";
@@ -16,7 +17,7 @@ import { findInconsistencies } from "./telemetry/consistency.ts";
 import { coreSources } from "./telemetry/core-sources.ts";
 import { renderVars } from "./telemetry/expvar.ts";
 import { renderPrometheus } from "./telemetry/prometheus.ts";
-import type { CertificateCounts, HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
+import type { HealthCounts, MetricSources, RateLimitCounts } from "./telemetry/sources.ts";
 
 export interface Observed {
   readonly core: RelayCore;
@@ -24,7 +25,7 @@ export interface Observed {
   readonly tls: TlsCounters | undefined;
   readonly stun: StunCounters;
   readonly health: HealthCounts;
-  readonly certificates: () => readonly CertificateCounts[];
+  readonly certificates: () => readonly CertificateStatus[];
   readonly bootstrapDns: BootstrapDnsCounters;
   readonly admission: Admission;
   readonly caps: ConnectionCaps;
@@ -60,7 +61,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     rateLimit: config.rateConfig === "" ? undefined : rateSources(rateLimit(), core),
     admission: admission.isOpen ? undefined : admission.counters,
     health: config.selfProbe ? health : undefined,
-    certificates: certificates(),
+    certificates: countCertificates(certificates(), Date.now()),
     facts: readProcessFacts(version),
   });
   return {
@@ -73,6 +74,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     uptimeSeconds: () => now() / 1_000,
     vars: () => renderVars(sources()),
     varz: () => renderPrometheus(sources()),
+    certificates: () => renderCertificates(certificates()),
     check: async () => {
       const connections = core.counters.connections;
       const registered = core.router.countConnections();

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
 import { openCertificates } from "./certificates/modes.ts";
-import { countCertificates, findWarnings } from "./certificates/report.ts";
+import { findWarnings } from "./certificates/report.ts";
 import type { CertificateSource, KeptSource, ListeningPorts } from "./certificates/source.ts";
 import type { RelayConfig } from "./config/schema.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
@@ -182,7 +182,7 @@ function createRoutes(
       caps: parts.caps,
       admission: parts.admission,
       health: parts.selfProbes.health,
-      certificates: () => countCertificates(certificates?.statuses() ?? [], Date.now()),
+      certificates: () => certificates?.statuses() ?? [],
       rateLimit,
       version,
       env,

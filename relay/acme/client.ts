@@ -179,8 +179,12 @@ export function createAcmeClient(options: AcmeClientOptions): AcmeClient {
   }
 }
 
-/** Without TLS anybody on the way could hand out certificates, so the way has to be short. */
-function checkDirectory({ protocol, hostname, href }: URL): void {
+/**
+ * Without TLS anybody on the way could hand out certificates, so the way has to be short.
+ *
+ * @throws KitError `config-invalid`
+ */
+export function checkDirectory({ protocol, hostname, href }: URL): void {
   if (protocol === "https:") return;
   const address = encodeIp(hostname.replace(/^\[(.*)\]$/, "$1"));
   if (protocol === "http:" && (hostname === "localhost" || (address !== undefined && isPrivate(address))))

@@ -1,4 +1,5 @@
 /** Who looks after the certificates of a relay, by the option `certMode`. */
+import { checkDirectory } from "../acme/client.ts";
 import { readText } from "../config/files.ts";
 import { createTrust } from "../client/transport.ts";
 import type { RelayConfig } from "../config/schema.ts";
@@ -46,6 +47,8 @@ async function openAcme(
   plan: AcmePlan,
   { config, certDir, resolve, env, version, log }: CertificatesContext,
 ): Promise<KeptSource> {
+  for (const directory of [plan.directory, plan.staging])
+    if (directory !== undefined) checkDirectory(directory);
   const extra = config.acmeCa === "" ? [] : [await readTrust(resolve(config.acmeCa))];
   return createAcmeSource({
     plan,

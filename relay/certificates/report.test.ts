@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CertificateStatus, countCertificates, findWarnings } from "./report.ts";
+import { type CertificateStatus, countCertificates, findWarnings, renderCertificates } from "./report.ts";
 
 const now = Date.parse("2026-06-01T00:00:00Z");
 const hour = 3_600_000;
@@ -72,5 +72,22 @@ test("metrics count from now", () => {
         lastFailure: undefined,
       },
     },
+  ]);
+});
+
+test("all that is known is told to who may see it", () => {
+  const failing = { ...fresh, renewal: { ...renewal, failures: 1, lastFailure } };
+  assert.deepEqual(JSON.parse(renderCertificates([failing, { ...fresh, renewal: undefined }])), [
+    {
+      name: "a.example",
+      notAfter: "2026-06-02T00:00:00.000Z",
+      renewal: {
+        overdueAt: "2026-06-01T01:00:00.000Z",
+        next: { at: "2026-06-01T02:00:00.000Z", why: "a third of the certificate's lifetime is left" },
+        failures: 1,
+        lastFailure: { kind: "dns", message: "the resolver said no", at: "2026-06-01T00:00:00.000Z" },
+      },
+    },
+    { name: "a.example", notAfter: "2026-06-02T00:00:00.000Z" },
   ]);
 });

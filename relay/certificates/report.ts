@@ -52,6 +52,30 @@ export function countCertificates(statuses: readonly CertificateStatus[], now: n
   }));
 }
 
+/** All that is known, as JSON for people: what was last said by an authority, and when it is asked next, and why. */
+export function renderCertificates(statuses: readonly CertificateStatus[]): string {
+  const shown = statuses.map(({ name, notAfter, renewal }) => ({
+    name,
+    notAfter: renderTime(notAfter),
+    ...(renewal && {
+      renewal: {
+        overdueAt: renderTime(renewal.overdueAt),
+        next: renewal.next && { at: renderTime(renewal.next.at), why: renewal.next.why },
+        failures: renewal.failures,
+        lastFailure: renewal.lastFailure && {
+          ...renewal.lastFailure,
+          at: renderTime(renewal.lastFailure.at),
+        },
+      },
+    }),
+  }));
+  return `${JSON.stringify(shown, undefined, 2)}\n`;
+}
+
+function renderTime(time: number | undefined): string | undefined {
+  return time === undefined ? undefined : new Date(time).toISOString();
+}
+
 /** A sentence for each certificate that somebody has to see to. It is for everybody to read, so it says no more than a handshake does. */
 export function findWarnings(statuses: readonly CertificateStatus[], now: number): string[] {
   return statuses.flatMap(({ name, notAfter, renewal }) => {

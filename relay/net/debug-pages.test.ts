@@ -39,6 +39,7 @@ function context(changes: Partial<DebugContext> = {}): DebugContext {
     uptimeSeconds: () => 2.2,
     vars: () => "{}\n",
     varz: () => "answers 1\n",
+    certificates: () => "[]\n",
     check: async () => [],
     ...changes,
   };
@@ -248,6 +249,15 @@ test("the index shows the uptime as Go prints a duration", () => {
   const shown = (seconds: number): string | undefined =>
     /Uptime:<\/b> ([^<]+)</.exec(answer("/debug/", {}, { uptimeSeconds: () => seconds })?.body ?? "")?.[1];
   assert.deepEqual([0, 59.6, 61, 3_600, 93_605].map(shown), ["0s", "1m0s", "1m1s", "1h0m0s", "26h0m5s"]);
+});
+
+test("certificates are told as JSON, to who may see the pages", () => {
+  const shown = answer("/debug/certificates");
+  assert.ok(shown !== undefined);
+  assert.deepEqual(
+    [shown.status, shown.headers?.["Content-Type"], shown.body],
+    [200, "application/json; charset=utf-8", "[]\n"],
+  );
 });
 
 test("unknown sub-pages, those of Go among them, are 404", () => {

@@ -27,10 +27,13 @@ export interface DebugContext {
   readonly varz: () => string;
   /** Looks for what does not fit together; finds nothing if all does, and never fails. */
   readonly check: () => Promise<readonly string[]>;
+  /** The JSON of `/debug/certificates`, which derper does not have. */
+  readonly certificates: () => string;
 }
 
 interface Page {
-  readonly description: string;
+  /** In the index, which is derper's: a page that derper does not have is not in it. */
+  readonly description: string | undefined;
   readonly answer: (context: DebugContext) => PendingAnswer;
 }
 
@@ -41,7 +44,7 @@ const pageHeaders: Readonly<Record<string, string>> = {
 };
 
 /** By path, in the order of the index. derper's others are about Go (pprof, gc, mutex) or about single clients (traffic). */
-const pages: ReadonlyMap<string, Page> = new Map([
+const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
   [
     "/debug/vars",
     {
@@ -59,6 +62,13 @@ const pages: ReadonlyMap<string, Page> = new Map([
   [
     "/debug/check",
     { description: "Consistency check", answer: async ({ check }) => answerCheck(await check()) },
+  ],
+  [
+    "/debug/certificates",
+    {
+      description: undefined,
+      answer: ({ certificates }) => page(certificates(), "application/json; charset=utf-8"),
+    },
   ],
 ]);
 
@@ -102,7 +112,9 @@ function index({ uptimeSeconds, version, machine, hostname, meshKey }: DebugCont
   const body = [
     "<html><body><h1>derper debug</h1><ul>",
     ...Object.entries(facts).map(([name, value]) => `<li><b>${name}:</b> ${escapeHtml(value)}</li>`),
-    ...[...pages].map(([path, { description }]) => `<li><a href="${path}">${path}</a> (${description})</li>`),
+    ...[...pages].map(([path, { description }]) =>
+      description === undefined ? "" : `<li><a href="${path}">${path}</a> (${description})</li>`,
+    ),
   ].join("");
   return { status: 200, headers: { ...browserHeaders, "Content-Type": "text/html; charset=utf-8" }, body };
 }

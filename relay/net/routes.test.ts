@@ -32,6 +32,7 @@ const context: RouteContext = {
     uptimeSeconds: () => 1,
     vars: () => "{}\n",
     varz: () => "answers 1\n",
+    certificates: () => "[]\n",
     check: () => Promise.resolve([]),
   },
 };
