@@ -1,0 +1,190 @@
+/** Certificates are renewed in time, or when the authority says so, and nobody who is connected notices. */
+import assert from "node:assert/strict";
+import type { X509Certificate } from "node:crypto";
+import { describe, type TestContext } from "node:test";
+import timers from "node:timers/promises";
+import { connectRelay, type RelayConnection } from "../relay/client/connection.ts";
+import { createTrust } from "../relay/client/transport.ts";
+import { generatePrivateKey, type NodeKey, publicKeyOf } from "../relay/crypto/keys.ts";
+import {
+  type AcmePlace,
+  createAcmePlace,
+  hangUp,
+  knownName,
+  onNodeAndBun,
+  pastWindow,
+  says,
+  servedCertificate,
+  shakeHands,
+  startAcmeRelay,
+  startPebbleFor,
+} from "./acme-relay.ts";
+import { eventually } from "./eventually.ts";
+import type { Pebble } from "./pebble.ts";
+
+describe("a certificate is renewed", { concurrency: true, timeout: 600_000 }, () => {
+  onNodeAndBun(
+    "at half of a short life, and 200 clients lose no connection and no packet",
+    async (t, kind) => {
+      const place = await createAcmePlace(t);
+      const pebble = await startPebbleFor(t, place);
+      const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags: { "acme-profile": "blink" } });
+      const wish = { port: place.derpPort, name: knownName, root: pebble.root };
+      const first = await servedCertificate(wish);
+
+      await using pairs = new Pairs(t, place, pebble);
+      for (let count = 25; count <= 100; count += 25) await pairs.grow(25);
+      const talk = pairs.talk();
+      const second = await Promise.race([talk, anotherCertificate(wish, first)]);
+      assert.ok(second !== undefined, "the talk goes on");
+      const roundsThen = pairs.rounds();
+      // All have heard from each other since, some of them since the handshake above.
+      await Promise.race([
+        talk,
+        eventually("each pair has gone on", () =>
+          pairs.rounds().every((rounds, pair) => rounds >= (roundsThen[pair] ?? 0) + 5),
+        ),
+      ]);
+      await Promise.race([talk, anotherCertificate(wish, second)]);
+      pairs.stop();
+      await talk;
+      assert.equal(pairs.rounds().length, 100);
+      assert.ok(Math.min(...roundsThen) > 0, "each pair talked before the renewal");
+      assert.ok(pebble.orders() <= 4, `${pebble.orders()} orders`);
+      await says(relay, /renew/i);
+    },
+  );
+
+  onNodeAndBun("when the authority says so, and the order names what it replaces", async (t, kind) => {
+    const place = await createAcmePlace(t);
+    const pebble = await startPebbleFor(t, place);
+    const relay = await startAcmeRelay(t, { ...place, kind, pebble });
+    const wish = { port: place.derpPort, name: knownName, root: pebble.root };
+    const first = await servedCertificate(wish);
+    await pebble.setRenewalInfo(first.toString(), pastWindow());
+    hangUp(relay);
+    const second = await anotherCertificate(wish, first);
+    assert.deepEqual([pebble.orders(), pebble.issued(), pebble.accounts()], [2, 2, 1]);
+    await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
+    await says(relay, /renew/i);
+
+    // Once is enough: the new one has a window of its own.
+    const asked = pebble.renewalQuestions();
+    hangUp(relay);
+    await eventually("the relay has asked again", () => pebble.renewalQuestions() > asked);
+    assert.equal((await shakeHands(wish)).serialNumber, second.serialNumber);
+    assert.equal(pebble.orders(), 2);
+  });
+
+  onNodeAndBun("when the authority says so, for an IP address as well", async (t, kind) => {
+    const place = await createAcmePlace(t);
+    const pebble = await startPebbleFor(t, place);
+    const flags = { certmode: "acme-ip", hostname: "127.0.0.1", "acme-profile": "shortlived" };
+    const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags });
+    const wish = { port: place.derpPort, name: "127.0.0.1", root: pebble.root };
+    const first = await servedCertificate(wish);
+    await pebble.setRenewalInfo(first.toString(), pastWindow());
+    hangUp(relay);
+    await anotherCertificate(wish, first);
+    await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
+    assert.equal(pebble.orders(), 2);
+  });
+});
+
+/** Waits until a server shows another certificate of Pebble's than before. */
+async function anotherCertificate(
+  wish: Parameters<typeof shakeHands>[0],
+  before: X509Certificate,
+): Promise<X509Certificate> {
+  let found = before;
+  await eventually("there is another certificate", async () => {
+    found = await shakeHands(wish);
+    return found.serialNumber !== before.serialNumber;
+  });
+  return found;
+}
+
+/** Between a round and the next. */
+const pauseMs = 100;
+
+/**
+ * Clients of one relay, two and two: one sends a number, the other sends it back, and so on. A packet that is lost leaves
+ * both waiting, and the test does not end well.
+ */
+class Pairs implements AsyncDisposable {
+  readonly #t: TestContext;
+  readonly #place: AcmePlace;
+  readonly #trust;
+  readonly #pairs: { readonly alice: Client; readonly bob: Client; rounds: number }[] = [];
+  #stopped = false;
+
+  constructor(t: TestContext, place: AcmePlace, { root }: Pebble) {
+    this.#t = t;
+    this.#place = place;
+    this.#trust = createTrust([root]);
+  }
+
+  /** Adds so many pairs. */
+  async grow(count: number): Promise<void> {
+    const added = Array.from({ length: count }, async () => {
+      const [alice, bob] = await Promise.all([this.#join(), this.#join()]);
+      this.#pairs.push({ alice, bob, rounds: 0 });
+    });
+    await Promise.all(added);
+  }
+
+  /** How often each pair has sent a number to and fro. */
+  rounds(): number[] {
+    return this.#pairs.map(({ rounds }) => rounds);
+  }
+
+  /** Has all talk until `stop`. @throws Error if a connection ends or a packet is not the next one */
+  async talk(): Promise<undefined> {
+    await Promise.all(
+      this.#pairs.map(async (pair) => {
+        const { alice, bob } = pair;
+        while (!this.#stopped) {
+          const number = Buffer.from(`${pair.rounds}`);
+          await pass(alice, bob, number, this.#t.signal);
+          await pass(bob, alice, number, this.#t.signal);
+          pair.rounds++;
+          await timers.setTimeout(pauseMs);
+        }
+      }),
+    );
+    return undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    const clients = this.#pairs.flatMap(({ alice, bob }) => [alice, bob]);
+    await Promise.all(clients.map(({ connection }) => connection[Symbol.asyncDispose]()));
+  }
+
+  async #join(): Promise<Client> {
+    const privateKey = generatePrivateKey();
+    const connection = await connectRelay({
+      endpoint: { address: "127.0.0.1", port: this.#place.derpPort },
+      identity: { hostName: knownName, certName: "" },
+      trust: this.#trust,
+      privateKey,
+      signal: this.#t.signal,
+    });
+    return { key: publicKeyOf(privateKey), connection };
+  }
+}
+
+interface Client {
+  readonly key: NodeKey;
+  readonly connection: RelayConnection;
+}
+
+async function pass(from: Client, to: Client, packet: Buffer, signal: AbortSignal): Promise<void> {
+  from.connection.send(to.key, packet);
+  const received = await to.connection.receive(signal);
+  assert.deepEqual(received.type === "packet" && [received.source, received.packet], [from.key, packet]);
+}
