@@ -5,12 +5,13 @@ import process from "node:process";
 import { describe, test, type TestContext } from "node:test";
 import {
   type AcmePlace,
+  anotherCertificate,
   createAcmePlace,
   hangUp,
   pastWindow,
   type Runtime,
   servedCertificate,
-  shakeHands,
+  type shakeHands,
   startAcmeRelay,
   startPebbleFor,
   unknownName,
@@ -55,11 +56,7 @@ describe("one certificate folder, derper and our relay", { timeout: 600_000 }, (
 
         await pebble.setRenewalInfo(first.toString(), pastWindow());
         hangUp(relay);
-        let second = first;
-        await eventually("there is another certificate", async () => {
-          second = await shakeHands(wish);
-          return second.serialNumber !== first.serialNumber;
-        });
+        const second = await anotherCertificate(wish, first);
         // Pebble lets only the account that has got a certificate replace it.
         await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
         assert.equal(pebble.accounts(), 1);

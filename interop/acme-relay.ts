@@ -1,6 +1,7 @@
 /** Relays of ours that get their certificates from Pebble, and what their clients see. */
 import type { X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import path from "node:path";
 import process from "node:process";
@@ -122,17 +123,43 @@ export async function shakeHands(wish: Wish): Promise<X509Certificate> {
 }
 
 /** Waits until a client that trusts Pebble's root, and nothing else, is content with a server. */
-export async function servedCertificate(wish: Wish): Promise<X509Certificate> {
-  let found: X509Certificate | undefined;
-  let last: unknown;
-  await eventually(`${wish.name} has a certificate of Pebble's`, async () => {
-    found = await shakeHands(wish).catch((error: unknown) => void (last = error));
-    return found !== undefined;
-  }).catch((error: unknown) => {
-    throw new Error(`${String(error)}: ${String(last)}`);
+export function servedCertificate(wish: Wish): Promise<X509Certificate> {
+  return lookForCertificate(`${wish.name} has a certificate of Pebble's`, wish, () => true);
+}
+
+/** Waits until it shows another one than before. */
+export function anotherCertificate(
+  wish: Wish,
+  { serialNumber: before }: X509Certificate,
+): Promise<X509Certificate> {
+  return lookForCertificate(
+    `${wish.name} has another certificate of Pebble's`,
+    wish,
+    ({ serialNumber }) => serialNumber !== before,
+  );
+}
+
+async function lookForCertificate(
+  what: string,
+  wish: Wish,
+  isIt: (found: X509Certificate) => boolean,
+): Promise<X509Certificate> {
+  let last: X509Certificate | Error | undefined;
+  await eventually(what, async () => {
+    last = await shakeHands(wish).catch((error: Error) => error);
+    return !(last instanceof Error) && isIt(last);
+  }).catch((cause: unknown) => {
+    throw new Error(`waited in vain until ${what}, and saw at last: ${String(last)}`, { cause });
   });
-  if (found === undefined) throw new Error("unreachable");
-  return found;
+  if (last === undefined || last instanceof Error) throw new TypeError("eventually waits until it is so");
+  return last;
+}
+
+/** Waits until a file holds a certificate, which may be shown a moment before it is stored. @param leaf PEM */
+export async function holds(file: string, leaf: string): Promise<void> {
+  await eventually(`${file} holds the certificate`, async () =>
+    (await readFile(file, "utf8").catch(() => "")).includes(leaf.trim()),
+  );
 }
 
 /** Waits until a relay's log says something. */
