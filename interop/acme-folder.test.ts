@@ -46,11 +46,11 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
 
   onNodeAndBun("two relays with one folder order one certificate, and both serve it", async (t, kind) => {
     const [one, other] = [await createAcmePlace(t), await createAcmePlace(t)];
-    const { certDir } = one;
+    const { certDir, relays: shared } = one;
     // It cannot know which of them will order. It takes its time, so that the second one comes while the first is at it.
     const pebble = await startPebbleFor(t, one, { believing: true, slowSeconds: 5 });
     const relays = await Promise.all(
-      [one, other].map((place) => startAcmeRelay(t, { ...place, certDir, kind, pebble })),
+      [one, other].map((place) => startAcmeRelay(t, { ...place, certDir, relays: shared, kind, pebble })),
     );
     const certificates = await Promise.all(
       relays.map(({ derpPort }) => servedCertificate({ port: derpPort, name: knownName, root: pebble.root })),
@@ -89,8 +89,9 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
       `a folder that is ${title} costs no order, and the relay serves what it has`,
       async (t, kind) => {
         if (whyNoSmallDisk) return t.skip(whyNoSmallDisk);
+        const usual = await createAcmePlace(t);
         const disk = mountSmallDisk(t);
-        const place = { ...(await createAcmePlace(t)), certDir: path.join(disk.folder, "certs") };
+        const place = { ...usual, certDir: path.join(disk.folder, "certs") };
         const pebble = await startPebbleFor(t, place);
         const relay = await startAcmeRelay(t, { ...place, kind, pebble });
         const wish = { port: place.derpPort, name: knownName, root: pebble.root };
@@ -113,8 +114,9 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
 
     onNodeAndBun(`a new relay whose folder is ${title} says so, and orders nothing`, async (t, kind) => {
       if (whyNoSmallDisk) return t.skip(whyNoSmallDisk);
+      const usual = await createAcmePlace(t);
       const disk = mountSmallDisk(t);
-      const place = { ...(await createAcmePlace(t)), certDir: path.join(disk.folder, "certs") };
+      const place = { ...usual, certDir: path.join(disk.folder, "certs") };
       await mkdir(place.certDir);
       disk[spoil]();
       const pebble = await startPebbleFor(t, place);

@@ -40,12 +40,18 @@ export interface AcmePlace extends RelayPlace {
   readonly certDir: string;
   /** Nobody listens there, unless `-http-port` says so. */
   readonly httpPort: number;
+  /** They end before the folder does, in which they write at any time. */
+  readonly relays: RelayProcess[];
 }
 
 export async function createAcmePlace(t: TestContext): Promise<AcmePlace> {
+  const relays: RelayProcess[] = [];
+  t.after(async () => {
+    for (const relay of relays) await relay.kill();
+  });
   const place = await createPlace(t, knownName, undefined);
   const certDir = path.join(place.files.folder, "acme");
-  return { ...place, certDir, httpPort: await freePort("tcp") };
+  return { ...place, certDir, httpPort: await freePort("tcp"), relays };
 }
 
 /** Starts a Pebble that looks for proofs where the relay of a place serves TLS and, if it does, plain HTTP. */
@@ -66,8 +72,8 @@ export interface AcmeRelayOptions extends AcmePlace {
 }
 
 /** Starts a relay in mode `acme`, with no port for plain HTTP, and waits until it accepts connections. */
-export function startAcmeRelay(t: TestContext, options: AcmeRelayOptions): Promise<RelayProcess> {
-  const { certDir, pebble, flags, ...rest } = options;
+export async function startAcmeRelay(t: TestContext, options: AcmeRelayOptions): Promise<RelayProcess> {
+  const { certDir, pebble, flags, relays, ...rest } = options;
   const own: RelayProcessOptions["flags"] = {
     certmode: "acme",
     hostname: knownName,
@@ -78,7 +84,9 @@ export function startAcmeRelay(t: TestContext, options: AcmeRelayOptions): Promi
     "acme-profile": "default",
     ...flags,
   };
-  return startRelayProcess(t, { ...rest, flags: own });
+  const relay = await startRelayProcess(t, { ...rest, flags: own });
+  relays.push(relay);
+  return relay;
 }
 
 /** What a client wants of a server. */
