@@ -124,10 +124,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
       } catch (error) {
         if (signal.aborted) return;
         // The files: without them nothing may be tried. What is shown is shown still.
-        sayOnce(
-          "files",
-          `nothing can be done for now, and what is shown is shown still: ${renderError(error)}`,
-        );
+        sayOnce("files", `nothing can be done for now. ${renderError(error)}${stillShown()}`);
         await pause(lookEveryMs);
       }
     }
@@ -165,22 +162,22 @@ export function startKeeper(options: KeeperOptions): Keeper {
 
   /** Reads what another process may have changed, once all that had to be written is. */
   async function refresh(isCurious: boolean): Promise<void> {
-    const { pair: unwrittenPair, state: unwrittenState } = unwritten;
-    if (unwrittenPair !== undefined) await write({ pair: unwrittenPair });
-    if (unwrittenState !== undefined) await write({ state: unwrittenState });
+    if (unwritten.pair !== undefined) await write({ pair: unwritten.pair });
+    if (unwritten.pair === undefined) {
+      const { pair, faults } = await store.readPair();
+      sayOnce("pair", faults.join(" "));
+      if (pair !== undefined) show(pair, describeStored(pair));
+    }
+    if (unwritten.state !== undefined) await write({ state: unwritten.state });
     if (unwritten.state === undefined) {
       const read = await store.readState(options.fingerprint);
-      if (read.fault !== undefined) sayOnce("state", read.fault);
+      sayOnce("state", read.fault ?? "");
       state = read.state;
     }
     const { renewalInfo } = current();
     if (isCurious && renewalInfo !== undefined) {
       state = { ...current(), renewalInfo: { ...renewalInfo, askAt: 0 } };
     }
-    if (unwritten.pair !== undefined) return;
-    const found = await store.readPair();
-    sayOnce("pair", found.faults.join(" "));
-    if (found.pair !== undefined) show(found.pair, describeStored(found.pair));
   }
 
   function show(pair: CertificatePair, stored: StoredCertificate): void {
@@ -277,7 +274,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
     const failure =
       error instanceof AcmeFailure ? error : { kind: "storage" as const, message: renderError(error) };
     await keep(steps.afterFailure(current(), failure, setting.staging !== undefined, clock.now(), random()));
-    say(`${failure.message}${shown === undefined ? "" : " What is shown is shown still."}`);
+    say(`${failure.message}${stillShown()}`);
     said.delete("next");
   }
 
@@ -321,6 +318,10 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   /** @param text empty if there is nothing to say any more */
+  function stillShown(): string {
+    return shown === undefined ? "" : " What is shown is shown still.";
+  }
+
   function sayOnce(matter: string, text: string): void {
     if (text !== "" && said.get(matter) !== text) say(text);
     said.set(matter, text);

@@ -22,10 +22,10 @@
  * (`stillHeld`) right before each thing that must not happen twice.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { isErrno } from "../config/files.ts";
+import { isErrno, makeFolder } from "../config/files.ts";
 import { KitError } from "../errors.ts";
 import { isKnownDead, type ProcessIdentity, readOwnIdentity } from "./process-identity.ts";
 
@@ -70,7 +70,7 @@ export async function acquire(
   return orStoreError(folder, async () => {
     for (;;) {
       signal.throwIfAborted();
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       const made = await tryToTake(generations, signal, clock, own);
       if (made !== undefined) return hold(generations, made, clock);
       await clock.sleep(lookEveryMs, signal);

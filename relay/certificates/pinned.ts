@@ -1,9 +1,8 @@
 /** Self-signed certificates that clients pin: the one of the host name, and for a day those of host names before it. */
-import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { dirname, join } from "node:path";
 import { type CertificatePair, loadCertificate } from "../config/certificate-files.ts";
-import { readIfThere, writeWhole } from "../config/files.ts";
+import { makeFolder, readIfThere, writeWhole } from "../config/files.ts";
 import { KitError, renderError } from "../errors.ts";
 import { type FileSource, type FileSourceOptions, openFiles } from "./manual.ts";
 import {
@@ -71,7 +70,7 @@ async function remember(
   const text = renderPinnedMemory(memory);
   if (text === renderPinnedMemory(before)) return;
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file), 0o700);
     await writeWhole(file, text, 0o600);
   } catch (cause) {
     const message = "The host name that is served cannot be remembered: its next change will be a cut.";

@@ -18,7 +18,7 @@ import * as nodeFs from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Identifier } from "../acme/identifier.ts";
 import { type CertificatePair, findMismatch } from "../config/certificate-files.ts";
-import { isErrno, readIfThere, readOrMake, writeWhole } from "../config/files.ts";
+import { isErrno, makeFolder, readIfThere, readOrMake, writeWhole } from "../config/files.ts";
 import { KitError } from "../errors.ts";
 import type { Lifetime } from "./renewal.ts";
 import { type FileNames, fileNames } from "./file-names.ts";
@@ -215,7 +215,7 @@ async function syncFolder(folder: string, fs: FileSystem): Promise<void> {
 }
 
 async function makeFolders({ own }: FileNames, fs: FileSystem): Promise<void> {
-  await fs.mkdir(own, { recursive: true, mode: 0o700 });
+  await makeFolder(own, 0o700, fs.mkdir);
 }
 
 /** As with a certificate: written in our folder, and brought to its place. */

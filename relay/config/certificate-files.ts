@@ -1,12 +1,11 @@
 /** The certificate files of a relay: derper's names and layout (`-certdir`), checked before they are used. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { RelayConfig } from "./schema.ts";
 import { createSelfSigned, manualValidity, pinnedValidity, type Validity } from "../crypto/self-signed.ts";
 import { KitError } from "../errors.ts";
-import { readIfThere, writeWhole } from "./files.ts";
+import { makeFolder, readIfThere, writeWhole } from "./files.ts";
 
 /** A certificate chain and its key, as TLS wants them. */
 export interface CertificatePair {
@@ -115,7 +114,7 @@ async function makePair(folder: string, hostname: string, validity: Validity): P
   const { certificatePem, keyPem } = createSelfSigned({ hostName: hostname, ...validity });
   const paths = certificatePaths(folder, hostname);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await writeWhole(paths.key, keyPem, 0o600);
     await writeWhole(paths.crt, certificatePem, 0o644);
   } catch (cause) {

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { KitError } from "../errors.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
-import { isErrno, readIfThere, readOrMake, readText, writeWhole } from "./files.ts";
+import { isErrno, makeFolder, readIfThere, readOrMake, readText, writeWhole } from "./files.ts";
 
 const withoutModes = process.platform === "win32" && "no modes";
 
@@ -136,4 +136,19 @@ test("a file that cannot be written is the system's error", async (t) => {
   const folder = join(temporaryFolder(t), "folder");
   await mkdir(join(folder, "inner"), { recursive: true });
   assert.ok(isErrno(await failureOf(writeWhole(folder, "text", 0o644))));
+});
+
+test("why a folder cannot be made is told, though Node may name another reason for several at once", async (t) => {
+  const folder = join(temporaryFolder(t), "a", "b");
+  const refusal = (code: string, path: string): Error =>
+    Object.assign(new Error(code), { code, syscall: "mkdir", path });
+  const readOnly = async (path: string, options: { recursive?: boolean }): Promise<undefined> => {
+    throw options.recursive === true ? refusal("ENOENT", dirname(folder)) : refusal("EROFS", path);
+  };
+  await assert.rejects(makeFolder(folder, 0o700, readOnly as typeof mkdir), {
+    code: "EROFS",
+    path: dirname(folder),
+  });
+  await makeFolder(folder);
+  await makeFolder(folder);
 });

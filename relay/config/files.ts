@@ -60,16 +60,31 @@ export async function readOrMake(file: string, make: () => string, message?: str
  * @throws the system's own error
  */
 export async function writeWhole(file: string, content: string | Uint8Array, mode: number): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   const draft = `${file}.new`;
   await rm(draft, { force: true });
   await writeDurably(draft, content, mode);
   await rename(draft, file);
 }
 
+/**
+ * Makes a folder and those above it, unless they are there.
+ *
+ * @throws the system's own error: of a file system that is read-only Node says "no such file" when it makes several at once
+ */
+export async function makeFolder(folder: string, mode?: number, make = mkdir): Promise<void> {
+  try {
+    await make(folder, { recursive: true, mode });
+  } catch (error) {
+    if (!isErrno(error, "ENOENT") || error.path === undefined) throw error;
+    await make(error.path, { mode });
+    await make(folder, { recursive: true, mode });
+  }
+}
+
 /** A link, other than a rename, never replaces what is there. */
 async function makeOnce(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   const draft = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     await writeDurably(draft, text, 0o600);
