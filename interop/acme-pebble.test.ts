@@ -44,6 +44,8 @@ test("its DNS answers 127.0.0.1 and no IPv6 address until it is told something e
   await assert.rejects(resolver.resolve6("relay.derpkit.test"));
   await pebble.setA("relay.derpkit.test", ["127.0.0.2"]);
   assert.deepEqual(await resolver.resolve4("relay.derpkit.test"), ["127.0.0.2"]);
+  await pebble.setA("relay.derpkit.test", ["127.0.0.3", "127.0.0.1"]);
+  assert.deepEqual(await resolver.resolve4("relay.derpkit.test"), ["127.0.0.3", "127.0.0.1"]);
   assert.deepEqual(await resolver.resolve4("other.derpkit.test"), ["127.0.0.1"]);
 });
 

@@ -162,7 +162,10 @@ export async function startPebble(
       const { status, body } = await ask(ports.management, where);
       return status === 200 ? (JSON.parse(body) as { Status: string }).Status : undefined;
     },
-    setA: (host, addresses) => tellDns("/add-a", { host: `${host}.`, addresses }),
+    async setA(host, addresses) {
+      await tellDns("/clear-a", { host: `${host}.` });
+      await tellDns("/add-a", { host: `${host}.`, addresses });
+    },
     shut: () => door.shut(),
     open: () => door.open(),
     log: pebble.log,
