@@ -8,6 +8,7 @@ import {
   anotherCertificate,
   createAcmePlace,
   hangUp,
+  holds,
   pastWindow,
   type Runtime,
   servedCertificate,
@@ -60,6 +61,7 @@ describe("one certificate folder, derper and our relay", { timeout: 600_000 }, (
         // Pebble lets only the account that has got a certificate replace it.
         await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
         assert.equal(pebble.accounts(), 1);
+        await holds(path.join(place.certDir, unknownName), second.toString());
         await relay.kill();
         await assertDerperServes(t, place, pebble, second.serialNumber);
       },
@@ -70,9 +72,10 @@ describe("one certificate folder, derper and our relay", { timeout: 600_000 }, (
       const pebble = await startPebbleFor(t, place);
       const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags: { hostname: unknownName } });
       const wish = { port: place.derpPort, name: unknownName, root: pebble.root };
-      const { serialNumber } = await servedCertificate(wish);
+      const leaf = await servedCertificate(wish);
+      await holds(path.join(place.certDir, unknownName), leaf.toString());
       await relay.kill();
-      await assertDerperServes(t, place, pebble, serialNumber);
+      await assertDerperServes(t, place, pebble, leaf.serialNumber);
     });
   }
 });

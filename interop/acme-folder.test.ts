@@ -20,7 +20,6 @@ import {
 import { eventually } from "./eventually.ts";
 import { mountSmallDisk, whyNoSmallDisk } from "./small-disk.ts";
 
-/** They wait most of the time: an attempt that was cut off is made again after about a minute. */
 describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () => {
   onNodeAndBun("a relay that is started again serves what it has, and orders nothing", async (t, kind) => {
     const place = await createAcmePlace(t);
@@ -73,7 +72,9 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
       const wish = { port: place.derpPort, name: knownName, root: pebble.root };
       const leaf = await servedCertificate(wish);
       await holds(path.join(place.certDir, knownName), leaf.toString());
+      await says(relay, /certificate of localhost: .*valid until/);
       assert.equal(pebble.accounts(), 1);
+      assert.ok(pebble.orders() <= 2, `${pebble.orders()} orders`);
       const left = (await readdir(place.certDir, { recursive: true })).filter((name) =>
         /\.(new|tmp|draft|pair)$|probe/.test(name),
       );

@@ -110,16 +110,20 @@ describe("a relay gets a certificate", { concurrency: 4, timeout: 600_000 }, () 
     assert.deepEqual([pebble.orders(), pebble.httpQuestions()], [1, 3]);
   });
 
-  onNodeAndBun("with an external account, if the authority wants one", async (t, kind) => {
-    const place = await createAcmePlace(t);
-    const pebble = await startPebbleFor(t, place, { eab: true });
-    const { kid, key } = externalAccount;
-    const flags = { "acme-eab-kid": kid, "acme-eab-key": key, "acme-email": "who@derpkit.test" };
-    const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags });
-    await servedCertificate({ port: place.derpPort, name: knownName, root: pebble.root });
-    assert.ok(pebble.log().includes(`Successful newAccount Binding with CA using kid "${kid}"`));
-    assert.ok(!relay.log().includes(key), "the log holds no secret");
-  });
+  onNodeAndBun(
+    "with an external account, by derper's mode gcp, if the authority wants one",
+    async (t, kind) => {
+      const place = await createAcmePlace(t);
+      const pebble = await startPebbleFor(t, place, { eab: true });
+      const { kid, key } = externalAccount;
+      const binding = { "acme-eab-kid": kid, "acme-eab-key": key };
+      const flags = { ...binding, certmode: "gcp", "acme-email": "who@derpkit.test" };
+      const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags });
+      await servedCertificate({ port: place.derpPort, name: knownName, root: pebble.root });
+      assert.ok(pebble.log().includes(`Successful newAccount Binding with CA using kid "${kid}"`));
+      assert.ok(!relay.log().includes(key), "the log holds no secret");
+    },
+  );
 
   onNodeAndBun("from an authority that calls 40 of 100 good nonces bad", async (t, kind) => {
     const place = await createAcmePlace(t);

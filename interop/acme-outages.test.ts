@@ -20,9 +20,9 @@ import {
 } from "./acme-relay.ts";
 import { eventually } from "./eventually.ts";
 
-describe("while the authority is away", { concurrency: true, timeout: 600_000 }, () => {
+describe("a relay that does not get what it asks for", { concurrency: true, timeout: 600_000 }, () => {
   onNodeAndBun(
-    "a new relay says so and serves nothing, and has its certificate afterwards",
+    "serves nothing while its authority is away from the start, says so, and has its certificate afterwards",
     async (t, kind) => {
       const place = await createAcmePlace(t);
       const pebble = await startPebbleFor(t, place, { shut: true });
@@ -37,25 +37,26 @@ describe("while the authority is away", { concurrency: true, timeout: 600_000 },
     },
   );
 
-  onNodeAndBun("a certificate that is due is served as before, and renewed afterwards", async (t, kind) => {
-    const place = await createAcmePlace(t);
-    const pebble = await startPebbleFor(t, place);
-    const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags: { "acme-profile": "blink" } });
-    const wish = { port: place.derpPort, name: knownName, root: pebble.root };
-    await servedCertificate(wish);
-    await pebble.shut();
-    // It is due after 20 s at the latest, and good for 20 s more.
-    await says(relay, /unreachable.*shown still/);
-    const old = await shakeHands(wish);
-    await says(relay, /asked next at/);
-    await pebble.open();
-    // The old one may have ended meanwhile, and this client is strict.
-    await anotherCertificate(wish, old);
-  });
-});
+  onNodeAndBun(
+    "serves what it has while its authority is away, though that is due, and renews it afterwards",
+    async (t, kind) => {
+      const place = await createAcmePlace(t);
+      const pebble = await startPebbleFor(t, place);
+      const relay = await startAcmeRelay(t, { ...place, kind, pebble, flags: { "acme-profile": "blink" } });
+      const wish = { port: place.derpPort, name: knownName, root: pebble.root };
+      await servedCertificate(wish);
+      await pebble.shut();
+      // It is due after 20 s at the latest, and good for 20 s more.
+      await says(relay, /unreachable.*shown still/);
+      const old = await shakeHands(wish);
+      await says(relay, /asked next at/);
+      await pebble.open();
+      // The old one may have ended meanwhile, and this client is strict.
+      await anotherCertificate(wish, old);
+    },
+  );
 
-describe("after a failed attempt", { concurrency: true, timeout: 600_000 }, () => {
-  onNodeAndBun("a relay tries with the authority for that before it asks the real one", async (t, kind) => {
+  onNodeAndBun("tries with the authority for trials before it asks the real one again", async (t, kind) => {
     const place = await createAcmePlace(t);
     const [pebble, staging] = [await startPebbleFor(t, place), await startPebbleFor(t, place)];
     const caFile = path.join(place.files.folder, "both.pem");

@@ -24,6 +24,9 @@ export const knownName = "localhost";
 /** Pebble's DNS knows it and the machine's own does not: the relay cannot find itself, warns, and goes on after 7 s. */
 export const unknownName = "relay.derpkit.test";
 
+// Each program has a listener that ends it with this process, and many run side by side.
+process.setMaxListeners(200);
+
 export type Runtime = "node" | "bun";
 
 /** Registers a test of our relay on Node and one on Bun. @param title ends before the runtime's name */
