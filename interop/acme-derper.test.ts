@@ -10,6 +10,7 @@ import {
   hangUp,
   holds,
   pastWindow,
+  replaced,
   type Runtime,
   servedCertificate,
   type shakeHands,
@@ -18,7 +19,6 @@ import {
   unknownName,
 } from "./acme-relay.ts";
 import { spawnRelay, stop, whyMissing } from "./conformance/relay-under-test.ts";
-import { eventually } from "./eventually.ts";
 import { startLetsEncrypt } from "./lets-encrypt.ts";
 import { type Pebble, whyNoPebble } from "./pebble.ts";
 
@@ -59,7 +59,7 @@ describe("one certificate folder, derper and our relay", { timeout: 600_000 }, (
         hangUp(relay);
         const second = await anotherCertificate(wish, first);
         // Pebble lets only the account that has got a certificate replace it.
-        await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
+        await replaced(pebble, relay, first);
         assert.equal(pebble.accounts(), 1);
         await holds(path.join(place.certDir, unknownName), second.toString());
         await relay.kill();

@@ -178,6 +178,20 @@ export async function says(relay: Pick<RelayProcess, "log">, words: RegExp): Pro
   await eventually(`the log says ${words}`, () => words.test(relay.log()));
 }
 
+/**
+ * Waits until Pebble has noted that a certificate was replaced, as an order named it.
+ *
+ * Of 256 certificates there is one whose order Pebble does not find: it looks for the serial number with the zero byte
+ * before it that DER needs, and has noted it without. It refuses such an order, and the relay then says that it orders
+ * without a name.
+ */
+export async function replaced(pebble: Pebble, relay: RelayProcess, before: X509Certificate): Promise<void> {
+  const isLost = /^[89A-F]/.test(before.serialNumber);
+  await eventually("Pebble has noted what was replaced", () =>
+    isLost ? relay.log().includes("without naming the certificate") : pebble.replacements() === 1,
+  );
+}
+
 /** Has a relay look at its files, and ask when to renew. */
 export function hangUp({ pid }: RelayProcess): void {
   process.kill(pid, "SIGHUP");

@@ -13,6 +13,7 @@ import {
   knownName,
   onNodeAndBun,
   pastWindow,
+  replaced,
   says,
   servedCertificate,
   shakeHands,
@@ -66,7 +67,7 @@ describe("a certificate is renewed", { concurrency: true, timeout: 600_000 }, ()
     hangUp(relay);
     const second = await anotherCertificate(wish, first);
     assert.deepEqual([pebble.orders(), pebble.issued(), pebble.accounts()], [2, 2, 1]);
-    await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
+    await replaced(pebble, relay, first);
     await says(relay, /asking .*the CA advises to renew/);
 
     // Once is enough: the new one has a window of its own.
@@ -87,7 +88,7 @@ describe("a certificate is renewed", { concurrency: true, timeout: 600_000 }, ()
     await pebble.setRenewalInfo(first.toString(), pastWindow());
     hangUp(relay);
     await anotherCertificate(wish, first);
-    await eventually("Pebble has noted what was replaced", () => pebble.replacements() === 1);
+    await replaced(pebble, relay, first);
     assert.equal(pebble.orders(), 2);
   });
 });
