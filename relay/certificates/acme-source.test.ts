@@ -39,6 +39,8 @@ async function setUp(t: TestContext, config: Partial<Config>): Promise<Scene> {
     acmeIpCerts: false,
   };
   const clock = new TestClock(today);
+  // Before the folder is removed, which it writes to.
+  t.after(() => source[Symbol.asyncDispose]());
   const source = createAcmeSource({
     plan: planAcme({ ...usual, ...config }, { bound: undefined, present: [] }),
     certDir: temporaryFolder(t),
@@ -49,7 +51,6 @@ async function setUp(t: TestContext, config: Partial<Config>): Promise<Scene> {
     resolve: () => Promise.reject(new Error("no DNS here")),
     log: () => {},
   });
-  t.after(() => source[Symbol.asyncDispose]());
   // Checks of addresses fail at once; those of names as well. Time passes until orders go out all the same.
   const impatience = setInterval(() => clock.advance(5_000), 5);
   t.after(() => clearInterval(impatience));

@@ -38,7 +38,6 @@ interface Changes {
 
 /** A relay's folder, its clock and its CA; keepers come and go. */
 class Stage {
-  readonly t: TestContext;
   readonly ca: FakeCa;
   readonly folder: string;
   readonly clock = new TestClock(today);
@@ -46,10 +45,13 @@ class Stage {
   readonly challenges = new Challenges();
   changes = 0;
 
-  constructor(t: TestContext, ca: FakeCa, folder = temporaryFolder(t)) {
-    this.t = t;
+  readonly #keepers: Keeper[] = [];
+
+  constructor(t: TestContext, ca: FakeCa, folder?: string) {
+    // Before the folder is removed, which they write to.
+    t.after(() => Promise.all(this.#keepers.map((keeper) => keeper[Symbol.asyncDispose]())));
     this.ca = ca;
-    this.folder = folder;
+    this.folder = folder ?? temporaryFolder(t);
     ca.issue = (publicKey, names) => {
       const now = this.clock.now();
       return issueChain({
@@ -92,7 +94,7 @@ class Stage {
       log: (line) => void log.push(line.replace(`certificate of ${name}: `, "")),
       changed: () => void this.changes++,
     });
-    this.t.after(() => keeper[Symbol.asyncDispose]());
+    this.#keepers.push(keeper);
     return keeper;
   }
 
