@@ -58,7 +58,13 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "relay/telemetry/",
-    to: ["relay/telemetry/", "relay/core/", "relay/stun/", "relay/bootstrap-dns/bootstrap-dns.ts"],
+    to: [
+      "relay/telemetry/",
+      "relay/core/",
+      "relay/stun/",
+      "relay/bootstrap-dns/bootstrap-dns.ts",
+      "relay/certificates/report.ts",
+    ],
     why: "telemetry reads what the parts count; no part knows of it",
   },
   {
@@ -225,6 +231,8 @@ const pureFolders = [
   "relay/net/client-hello.ts",
   "relay/health/probe-state.ts",
   "relay/health/health-state.ts",
+  "relay/certificates/acme-plan.ts",
+  "relay/certificates/report.ts",
   "relay/certificates/budget.ts",
   "relay/certificates/decision.ts",
   "relay/certificates/failure-kinds.ts",

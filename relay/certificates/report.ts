@@ -26,15 +26,21 @@ export interface RenewalStatus {
 
 /** A certificate as metrics show it. */
 export interface CertificateCounts {
+  /** The name or address that it is for. */
   readonly name: string;
+  /** Until it ends, below 0 once it has; undefined while there is none. */
   readonly secondsLeft: number | undefined;
-  readonly renewal:
-    | (Pick<RenewalStatus, "failures" | "issued" | "failed"> & {
-        readonly nextAttemptSeconds: number | undefined;
-        readonly overdue: boolean;
-        readonly lastFailure: string | undefined;
-      })
-    | undefined;
+  /** Undefined for one that the relay does not renew itself. */
+  readonly renewal: RenewalCounts | undefined;
+}
+
+export interface RenewalCounts extends Pick<RenewalStatus, "failures" | "issued" | "failed"> {
+  /** When the authority is asked next, in seconds since 1970. */
+  readonly nextAttemptSeconds: number | undefined;
+  /** A renewal should have been here by now: a tenth of the lifetime ago. */
+  readonly overdue: boolean;
+  /** The kind of the last failure, unless an attempt has succeeded since. */
+  readonly lastFailure: string | undefined;
 }
 
 export function countCertificates(statuses: readonly CertificateStatus[], now: number): CertificateCounts[] {

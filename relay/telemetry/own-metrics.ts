@@ -1,6 +1,7 @@
 /** Metrics that derper does not have. Their names begin with `derpkit_`, and are the same in `/debug/vars`. */
+import type { CertificateCounts } from "../certificates/report.ts";
 import type { Metric, Reading, Sample } from "./metric.ts";
-import type { AdmissionModeCounts, CertificateCounts, MetricSources } from "./sources.ts";
+import type { AdmissionModeCounts, MetricSources } from "./sources.ts";
 
 const rows: readonly Omit<Metric, "vars">[] = [
   {

@@ -5,6 +5,7 @@
  * measures must not look like one that is 0.
  */
 import type { BootstrapDnsCounters } from "../bootstrap-dns/bootstrap-dns.ts";
+import type { CertificateCounts } from "../certificates/report.ts";
 import type { Counters } from "../core/counters.ts";
 import type { StunCounters } from "../stun/server.ts";
 import type { Histogram } from "../core/histogram.ts";
@@ -29,29 +30,6 @@ export interface MetricSources {
   /** Empty if the relay serves without TLS. */
   readonly certificates: readonly CertificateCounts[];
   readonly facts: ProcessFacts;
-}
-
-/** A certificate that the relay shows, or means to. */
-export interface CertificateCounts {
-  /** The name or address that it is for. */
-  readonly name: string;
-  /** Until it ends, below 0 once it has; undefined while there is none. */
-  readonly secondsLeft: number | undefined;
-  /** Undefined for one that the relay does not renew itself. */
-  readonly renewal: CertificateRenewal | undefined;
-}
-
-export interface CertificateRenewal {
-  /** When the certificate authority is asked next, in seconds since 1970. */
-  readonly nextAttemptSeconds: number | undefined;
-  /** A renewal should have been here by now: a tenth of the lifetime ago. */
-  readonly overdue: boolean;
-  /** Attempts that failed since the last one that did not, and the kind of the last failure. */
-  readonly failures: number;
-  readonly lastFailure: string | undefined;
-  /** Since the process started. */
-  readonly issued: number;
-  readonly failed: number;
 }
 
 /** What the relay's probes of itself found. */
