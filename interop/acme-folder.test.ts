@@ -98,7 +98,8 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
         const wish = { port: place.derpPort, name: knownName, root: pebble.root };
         const first = await servedCertificate(wish);
         await holds(path.join(place.certDir, knownName), first.toString());
-        disk[spoil]();
+        await says(relay, /asked next at/);
+        await disk[spoil]();
         await pebble.setRenewalInfo(first.toString(), pastWindow());
         hangUp(relay);
         await says(relay, words);
@@ -119,7 +120,7 @@ describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () =
       const disk = mountSmallDisk(t);
       const place = { ...usual, certDir: path.join(disk.folder, "certs") };
       await mkdir(place.certDir);
-      disk[spoil]();
+      await disk[spoil]();
       const pebble = await startPebbleFor(t, place);
       const relay = await startAcmeRelay(t, { ...place, kind, pebble });
       await says(relay, words);

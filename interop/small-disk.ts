@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
+import { eventually } from "./eventually.ts";
 
 export interface SmallDisk {
   readonly folder: string;
   /** Writes until there is no room for anything more. */
-  fill(): void;
-  /** From now on nothing can be written. */
-  makeReadOnly(): void;
+  fill(): Promise<void>;
+  /** From now on nothing can be written. It waits until no file is open for that. */
+  makeReadOnly(): Promise<void>;
 }
 
 /** Why there can be no such disk on this machine; false if there can. */
@@ -28,8 +29,9 @@ export function mountSmallDisk(t: TestContext): SmallDisk {
   run("mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", folder);
   return {
     folder,
-    fill: () => fill(path.join(folder, "filler")),
-    makeReadOnly: () => run("mount", "-o", "remount,ro", folder),
+    fill: async () => fill(path.join(folder, "filler")),
+    makeReadOnly: () =>
+      eventually(`${folder} is read-only`, () => tryTo("mount", "-o", "remount,ro", folder) === undefined),
   };
 }
 
@@ -45,8 +47,14 @@ function fill(file: string): void {
 }
 
 function run(program: string, ...args: readonly string[]): void {
+  const fault = tryTo(program, ...args);
+  if (fault !== undefined) throw new Error(`${program} ${args.join(" ")}: ${fault}`);
+}
+
+/** @returns what a program says if it fails */
+function tryTo(program: string, ...args: readonly string[]): string | undefined {
   const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${stderr}`);
+  return status === 0 ? undefined : stderr;
 }
 
 function tellWhyNot(): string | false {
