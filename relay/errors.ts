@@ -48,7 +48,7 @@ export const errorTable = {
   "certificate-store": {
     exit: 1,
     summary: "The certificate folder cannot be read or written, so that no certificate is ordered.",
-    fix: "Let the relay's user write to the folder, and make room on its disk; the relay goes on with the certificate that it has.",
+    fix: "Let the relay's user write to the folder, and make room on its disk; the relay goes on with what it has.",
   },
   "port-in-use": {
     exit: 1,

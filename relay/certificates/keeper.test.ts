@@ -20,6 +20,7 @@ import { temporaryFolder } from "../testing/temporary-folder.ts";
 import type { PlannedCertificate } from "./acme-plan.ts";
 import { Challenges } from "./challenges.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
+import { acquire } from "./lock.ts";
 import type { SelfCheck } from "./self-check.ts";
 import { openStore } from "./store.ts";
 import { TestClock } from "./testing/test-clock.ts";
@@ -278,6 +279,20 @@ test("two keepers of one folder order once, and both show the certificate", asyn
   const [one, other] = await Promise.all(keepers.map(({ first }) => first));
   assert.equal(one?.chain, other?.chain);
   assert.equal(stage.orders, 1);
+});
+
+test("who waits for another process to let go of the folder says so", async (t) => {
+  const stage = await setUp(t);
+  const folder = openStore(stage.folder, identify(name)).files.lock;
+  const lock = await acquire(folder, t.signal, stage.clock);
+  const keeper = stage.start();
+  await until(() => {
+    stage.clock.advance(second);
+    return stage.log.length > 0;
+  });
+  assert.deepEqual(stage.log, ["waiting for another process that looks after the same folder"]);
+  await lock[Symbol.asyncDispose]();
+  assert.ok(await keeper.first);
 });
 
 test("when the CA wants a renewal at once it is done once that is known, and names what it replaces", async (t) => {

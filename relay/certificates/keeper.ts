@@ -140,11 +140,24 @@ export function startKeeper(options: KeeperOptions): Keeper {
       await pause(Math.min(decision.until - clock.now(), lookEveryMs));
       return;
     }
-    await using lock = await acquire(store.files.lock, signal, clock);
+    await using lock = await takeLock();
     await refresh(isCurious);
     await keep(steps.afterInterruption(current(), clock.now(), random()));
     const again = decideNow();
     if (again.kind !== "wait") await act(again, lock);
+  }
+
+  async function takeLock(): Promise<Lock> {
+    const waiting = new AbortController();
+    void clock.sleep(tooSoonToTellMs, waiting.signal).then(
+      () => sayOnce("lock", "waiting for another process that looks after the same folder"),
+      () => {},
+    );
+    try {
+      return await acquire(store.files.lock, signal, clock);
+    } finally {
+      waiting.abort();
+    }
   }
 
   function decideNow(): Decision {
@@ -264,8 +277,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }
     issued++;
     const stored = describeStored(pair);
+    await write({ pair }); // First: a certificate that nobody has stored is lost with the process.
     show(pair, stored);
-    await write({ pair });
     await keep(steps.afterSuccess(current(), stored.id, clock.now()));
   }
 
