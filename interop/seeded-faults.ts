@@ -46,9 +46,9 @@ export const seededFaults: Readonly<Record<string, readonly SeededFault[]>> = {
   TLS: [
     {
       what: "who asks for a name below the host's is served",
-      file: "relay/net/tls-identity.ts",
+      file: "relay/certificates/manual.ts",
       find: "isIP(hostname) !== 0 || servername === hostname",
-      replace: "isIP(hostname) !== 0 || servername.endsWith(hostname)",
+      replace: "isIP(hostname) !== 0 || servername?.endsWith(hostname)",
       statements: [39],
       tests: "tls.test.ts",
     },
