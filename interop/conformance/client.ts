@@ -17,12 +17,12 @@ import {
   keyLength,
   magic,
   nonceLength,
-  type PeerGoneReason,
+  PeerGoneReason,
 } from "../../relay/protocol/frame.ts";
 import { openServerInfo } from "../../relay/protocol/handshake.ts";
 import { encodeFrame, encodeSendPacket } from "../../relay/protocol/writer.ts";
 import { get, openTls } from "./http.ts";
-import { Ended, Incoming } from "./incoming.ts";
+import { Ended, Incoming, patienceMs } from "./incoming.ts";
 import type { RelayUnderTest } from "./relay-under-test.ts";
 
 /** A frame as it came. */
@@ -208,6 +208,21 @@ export class Client extends Connection {
   /** Has heard nothing. Asked three times, as derper writes what waits in any order. */
   async hearsNothing(): Promise<void> {
     for (let turn = 0; turn < 3; turn++) assert.deepEqual(await this.sync(), []);
+  }
+
+  /**
+   * Sends to a client that does not read until it is said to have gone. Bit by bit, so that what a relay drops of a burst
+   * does not keep the sockets' buffers from being filled: as long as they take all, the relay has nothing to wait for.
+   */
+  async floods(stopped: { readonly key: NodeKey }): Promise<void> {
+    const until = performance.now() + 4 * patienceMs;
+    const gone = Buffer.concat([stopped.key, Buffer.of(PeerGoneReason.disconnected)]);
+    for (let heard: Frame[] = []; heard.length === 0;) {
+      assert.ok(performance.now() < until, "the client that does not read was not closed");
+      for (let count = 0; count < 16; count++) this.send(stopped, Buffer.alloc(60_000));
+      heard = await this.sync();
+      if (heard.length > 0) assert.deepEqual(heard, [{ type: FrameType.peerGone, payload: gone }]);
+    }
   }
 
   /** Leaves, and waits until the relay has closed its side. */

@@ -34,8 +34,7 @@ statement(
     stopped.send(sender, "hello");
     await sender.receives(stopped, "hello");
     stopped.socket.pause();
-    for (let count = 0; count < 400; count++) sender.send(stopped, Buffer.alloc(60_000));
-    await sender.hearsGone(stopped.key, PeerGoneReason.disconnected);
+    await sender.floods(stopped);
     await metricsBecome(rig.relay, { derp_sclient_write_timeouts: 1 });
   },
   { ...own, relay: { flags: { "tcp-write-timeout": "500ms" } } },
