@@ -242,6 +242,14 @@ const pureFolders = [
   "relay/certificates/steps.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
+  "scripts/bench/cases.ts",
+  "scripts/bench/cpus.ts",
+  "scripts/bench/derpbench.ts",
+  "scripts/bench/figures.ts",
+  "scripts/bench/plan.ts",
+  "scripts/bench/record.ts",
+  "scripts/bench/statistics.ts",
+  "scripts/bench/table.ts",
 ];
 
 /** Node's modules that compute and do nothing else, or what of them does. */
@@ -286,7 +294,7 @@ const production = sources.filter((file) => !isTest(file));
 const imports = sources.flatMap((file) => readImports(file, readSource(file)));
 
 function isTest(file: string): boolean {
-  return file.endsWith(".test.ts") || file.includes("/testing/");
+  return /\.(?:test|bench)\.ts$/.test(file) || file.includes("/testing/");
 }
 
 function readSource(file: string): string {

@@ -1,14 +1,13 @@
 /** `npm run conformance`: runs the numbered tests, those that take real time too, and keeps their results. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { promisify } from "node:util";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { type NumberedTest, readNumberedTests } from "./conformance/numbered-tests.ts";
-import { findProgram, whyNotFound } from "./conformance/programs.ts";
+import { askVersion, findProgram, whyNotFound } from "./conformance/programs.ts";
 import {
   buildRecord,
   comparisonFolder,
@@ -134,10 +133,4 @@ async function finish(
   await once(child, "exit");
   signal.removeEventListener("abort", stop);
   signal.throwIfAborted();
-}
-
-/** A version's number, without what a build adds to it. */
-async function askVersion(program: string, flag: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(program, [flag]);
-  return stdout.trim().split("-", 1)[0] ?? "";
 }

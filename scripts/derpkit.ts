@@ -9,6 +9,7 @@ type Load = () => Promise<{ command: Command }>;
 
 /** For who works on the kit; the published package has neither the sources nor the tools for them. */
 const developing: Readonly<Record<string, Load>> = {
+  bench: () => import("./bench.ts"),
   build: () => import("./build.ts"),
   check: () => import("./check.ts"),
   conformance: () => import("./conformance.ts"),

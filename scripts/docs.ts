@@ -6,6 +6,7 @@ import type { Command } from "./cli/command.ts";
 import { renderConformanceDocs } from "./docs/conformance.ts";
 import { renderErrorDocs } from "./docs/errors.ts";
 import { renderMetricDocs } from "./docs/metrics.ts";
+import { renderPerformanceDocs } from "./docs/performance.ts";
 import { renderRelayOptionDocs } from "./docs/relay-options.ts";
 
 const root = path.join(import.meta.dirname, "..");
@@ -16,6 +17,7 @@ const pages: Readonly<Record<string, () => string>> = {
   "docs/conformance.md": renderConformanceDocs,
   "docs/errors.md": renderErrorDocs,
   "docs/metrics.md": renderMetricDocs,
+  "docs/performance.md": renderPerformanceDocs,
   "docs/relay-options.md": renderRelayOptionDocs,
 };
 

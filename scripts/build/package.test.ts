@@ -40,7 +40,7 @@ test("everything that the package's manifest points to is there", async () => {
 
 test("no TypeScript, no test and nothing from an earlier build is published; bundles are left alone", () => {
   const strange = files.filter(
-    (name) => /(?<!\.d)\.ts$|\.test\.|(?:^|\/)testing\//.test(name) || name === "infra/stale.js",
+    (name) => /(?<!\.d)\.ts$|\.(?:test|bench)\.|(?:^|\/)testing\//.test(name) || name === "infra/stale.js",
   );
   assert.deepEqual(strange, []);
   assert.ok(files.includes("bundles/kept"));

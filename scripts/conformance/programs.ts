@@ -1,8 +1,10 @@
 /** The foreign programs that ours is compared with and run by. */
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { promisify } from "node:util";
 
 export type ForeignProgram = "derper" | "bun";
 
@@ -23,6 +25,12 @@ export function findProgram(program: ForeignProgram): string | undefined {
       ? [path.join(tailscalePrograms, program)]
       : [process.env["DERPKIT_BUN"], ...folders().map((folder) => path.join(folder, program))];
   return candidates.find((file) => file !== undefined && existsSync(file));
+}
+
+/** A version's number, without what a build adds to it. */
+export async function askVersion(program: string, flag: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, [flag]);
+  return stdout.trim().split("-", 1)[0] ?? "";
 }
 
 function folders(): string[] {

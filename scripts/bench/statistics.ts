@@ -1,0 +1,40 @@
+/** Medians and percentiles of what was measured. Pure. */
+
+/** @throws RangeError for no values */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) throw new RangeError("nothing has no median");
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+/**
+ * The smallest value that so large a part of the values does not exceed.
+ *
+ * @param part above 0, up to 1
+ * @throws RangeError for no values
+ */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  const value = sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
+  if (value === undefined) throw new RangeError("nothing has no percentiles");
+  return value;
+}
+
+/**
+ * The largest part of the values that lies within a stretch of the given length, from 0 to 1: how crowded they are.
+ *
+ * @throws RangeError for no values
+ */
+export function crowding(values: readonly number[], length: number): number {
+  if (values.length === 0) throw new RangeError("nothing is not crowded");
+  const sorted = values.toSorted((one, other) => one - other);
+  let first = 0;
+  let most = 0;
+  for (const [index, value] of sorted.entries()) {
+    while (value - (sorted[first] as number) >= length) first++;
+    most = Math.max(most, index - first + 1);
+  }
+  return most / sorted.length;
+}
