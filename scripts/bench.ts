@@ -1,5 +1,6 @@
 /** `npm run bench`: derper and ours on the same work, in turn, and what that costs each of them. */
 import { writeFile } from "node:fs/promises";
+import { loadavg } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { KitError } from "../relay/errors.ts";
@@ -25,6 +26,7 @@ import {
   findServerProgram,
   howToGet,
   mayOpen,
+  maySlowDown,
 } from "./bench/programs.ts";
 import { type BenchRecord, type CaseResult, listRows, type Row } from "./bench/record.ts";
 import { keepLast, lastFile, writeRecord } from "./bench/record-file.ts";
@@ -38,6 +40,8 @@ import { recordFile, renderPerformanceDocs } from "./docs/performance.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const page = "docs/performance.md";
+/** Of the minute before. More means that somebody else wants the CPUs. */
+const quietLoad = 0.5;
 
 export const command: Command = {
   name: "bench",
@@ -91,6 +95,9 @@ async function run(context: CommandContext): Promise<ExitStatus> {
   const relay = await withStep(out, "bundling the relay", relayBundle, ({ version }) => `relay ${version}`);
   await using files = await createServerFiles(relay.code);
   const { scale, rounds } = choice;
+  const [load = 0] = loadavg();
+  if (load > quietLoad)
+    out.note(`something else runs here (load ${load.toFixed(1)}): the figures will suffer`);
   const seconds = cases.reduce((sum, { work }) => sum + estimateRun(work, scale) * rounds * programs.size, 0);
   out.note(
     `${cases.length} cases, ${rounds} rounds, ${[...programs.keys()].join(", ")}: about ${renderTime(seconds)}`,
@@ -99,7 +106,7 @@ async function run(context: CommandContext): Promise<ExitStatus> {
   const results: Record<string, CaseResult> = {};
   const commands = [choice.command];
   const record: BenchRecord = { machine: describeMachine(cpus), versions, commands, cases: results };
-  const tools: Omit<Tools, "openFiles"> = { derpbench, cpus, scale };
+  const tools: Omit<Tools, "openFiles" | "enter"> = { derpbench, cpus, scale };
   for (const [index, one] of cases.entries()) {
     const label = `[${index + 1}/${cases.length}] ${one.title}`;
     const step = out.step(label);
@@ -187,6 +194,8 @@ async function findPossible(
   for (const one of chosen) {
     const files = openFilesOf(one);
     if (!hasDerpbench && needsDerpbench(one.work)) out.note(`${one.name} is left out: it needs derpbench`);
+    else if (one.name === "throttled" && !(await maySlowDown(signal)))
+      out.note(`${one.name} is left out: a network with a slow link takes root, and \`ip\` and \`tc\``);
     else if (!(await mayOpen(files, signal)))
       out.note(
         `${one.name} is left out: it needs ${files} open files, and \`ulimit -n ${files}\` is refused`,
@@ -216,7 +225,9 @@ async function conclude(
     written,
   });
   if (signal.aborted) {
-    out.note(`stopped before all was measured; the cases that were are in ${lastFile}`);
+    out.note(
+      `stopped before all was measured${rows.length > 0 ? `; the cases that were are in ${lastFile}` : ""}`,
+    );
     return 2;
   }
   return ok ? 0 : 1;

@@ -5,9 +5,10 @@ import type { ServerKind } from "./figures.ts";
 import { planRuns } from "./plan.ts";
 import type { Outcome } from "./record.ts";
 import { runCase, type Tools } from "./run-case.ts";
+import { startSlowLink } from "./slow-link.ts";
 import { type Server, type ServerFiles, startServer } from "./server.ts";
 
-export interface MeasureOptions extends Tools {
+export interface MeasureOptions extends Omit<Tools, "enter"> {
   /** What runs each kind of relay. */
   readonly programs: ReadonlyMap<ServerKind, string>;
   readonly files: ServerFiles;
@@ -29,12 +30,15 @@ export async function measureCase(
   const { programs, rounds, progress } = options;
   const values = new Map<ServerKind, Values[]>([...programs.keys()].map((kind) => [kind, []]));
   const failures = new Map<ServerKind, string>();
-  await using servers = new Servers(options, fresh);
+  const slow = work.kind === "throttled" && work.by === "link" ? work.receivedPerSecond : undefined;
+  await using link = slow === undefined ? undefined : await startSlowLink(slow, signal);
+  const tools = { ...options, enter: link?.enter ?? ((command: readonly string[]) => command) };
+  await using servers = new Servers(tools, fresh);
   for (const { round, server: kind } of planRuns([...programs.keys()], rounds)) {
     if (failures.has(kind)) continue;
     progress(`round ${round} of ${rounds}, ${kind}`);
     try {
-      values.get(kind)?.push(await runCase(work, await servers.get(kind, signal), options, signal));
+      values.get(kind)?.push(await runCase(work, await servers.get(kind, signal), tools, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof RunFailed)) throw error;
@@ -50,11 +54,11 @@ export async function measureCase(
 
 /** The relays of a case: one of each kind for all its rounds, or each time a fresh one. */
 class Servers implements AsyncDisposable {
-  readonly #options: MeasureOptions;
+  readonly #options: MeasureOptions & Tools;
   readonly #fresh: boolean;
   readonly #running = new Map<ServerKind, Server>();
 
-  constructor(options: MeasureOptions, fresh: boolean) {
+  constructor(options: MeasureOptions & Tools, fresh: boolean) {
     this.#options = options;
     this.#fresh = fresh;
   }
@@ -64,11 +68,8 @@ class Servers implements AsyncDisposable {
     if (this.#fresh) await this[Symbol.asyncDispose]();
     const running = this.#running.get(kind);
     if (running !== undefined) return running;
-    const { programs, files, cpus, openFiles } = this.#options;
-    const server = await startServer(
-      { kind, program: programs.get(kind) ?? "", files, cpus, openFiles },
-      signal,
-    );
+    const { programs, ...options } = this.#options;
+    const server = await startServer({ ...options, kind, program: programs.get(kind) ?? "" }, signal);
     this.#running.set(kind, server);
     return server;
   }

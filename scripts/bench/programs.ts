@@ -9,6 +9,7 @@ import { allowFiles, chooseCpus, type Cpus } from "./cpus.ts";
 import { RunFailed } from "./derpbench.ts";
 import type { ServerKind } from "./figures.ts";
 import { runProgram } from "./processes.ts";
+import { slowPortArguments, startSlowLink } from "./slow-link.ts";
 import type { Machine, Versions } from "./record.ts";
 
 const root = path.join(import.meta.dirname, "../..");
@@ -77,6 +78,18 @@ export async function findCpus(signal: AbortSignal): Promise<Cpus | undefined> {
 /** True if a program may be started that opens so many files. */
 export async function mayOpen(files: number, signal: AbortSignal): Promise<boolean> {
   return await succeeds(allowFiles(files, ["true"]), signal);
+}
+
+/** True if a network with a slow link can be made. */
+export async function maySlowDown(signal: AbortSignal): Promise<boolean> {
+  try {
+    await using link = await startSlowLink(1_000_000, signal);
+    return await succeeds(link.enter(["tc", ...slowPortArguments(1)]), signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RunFailed) return false;
+    throw error;
+  }
 }
 
 export function describeMachine(pinned: Cpus | undefined): Machine {

@@ -28,6 +28,8 @@ export interface Tools {
   readonly cpus: Cpus | undefined;
   readonly openFiles: number;
   readonly scale: Scale;
+  /** Puts a command where the relay can be reached. */
+  readonly enter: (command: readonly string[]) => readonly string[];
 }
 
 /** True for work that derpbench has a part in. */
@@ -156,10 +158,10 @@ async function loadOwn(task: LoadTask, tools: Tools, signal: AbortSignal): Promi
   return parseValues(await runProgram(loadCommand(task, tools), signal));
 }
 
-function loadCommand(task: LoadTask, { cpus, openFiles }: Tools): readonly string[] {
+function loadCommand(task: LoadTask, { cpus, openFiles, enter }: Tools): readonly string[] {
   const program = path.join(import.meta.dirname, "load-client.ts");
   const command = [process.execPath, program, JSON.stringify(task)];
-  return allowFiles(openFiles, pinCommand(cpus?.generator, command));
+  return enter(allowFiles(openFiles, pinCommand(cpus?.generator, command)));
 }
 
 async function derpbench(args: readonly string[], tools: Tools, signal: AbortSignal): Promise<string> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { crowding, median, percentile } from "./statistics.ts";
+import { crowding, fillIn, median, percentile } from "./statistics.ts";
 
 test("the median is the middle one, or between the two in the middle", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -34,4 +34,9 @@ test("nothing has neither median nor percentile nor crowd", () => {
   for (const ask of [() => median([]), () => percentile([], 0.5), () => crowding([], 1)]) {
     assert.throws(ask, RangeError);
   }
+});
+
+test("a long wait stands for those that it held up", () => {
+  assert.deepEqual(fillIn([5, 50, 20, 21], 20), [5, 50, 30, 10, 20, 21, 1]);
+  assert.deepEqual(fillIn([], 20), []);
 });

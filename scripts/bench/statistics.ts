@@ -38,3 +38,14 @@ export function crowding(values: readonly number[], length: number): number {
   }
   return most / sorted.length;
 }
+
+/**
+ * Adds to waits that followed each other those that began while a long one lasted and were never asked for: at a pace of
+ * 20 ms a wait of 50 ms stands for one of 30 and one of 10 as well.
+ */
+export function fillIn(waits: readonly number[], pace: number): number[] {
+  return waits.flatMap((wait) => {
+    const missed = Math.max(0, Math.ceil(wait / pace) - 1);
+    return Array.from({ length: missed + 1 }, (_, index) => wait - index * pace);
+  });
+}

@@ -1,11 +1,11 @@
 /** Round trips of DERP pings at a fixed pace on one connection: how late a relay answers that has little to do. */
 import timers from "node:timers/promises";
+import { orGiveUp } from "../../../relay/client/failure.ts";
 import { FrameType } from "../../../relay/protocol/frame.ts";
 import { encodeFrame } from "../../../relay/protocol/writer.ts";
-import { RunFailed, type Values } from "../derpbench.ts";
-import { percentile } from "../statistics.ts";
+import type { Values } from "../derpbench.ts";
+import { fillIn, percentile } from "../statistics.ts";
 import { createConnect, type Target } from "./client.ts";
-import { pace } from "./pace.ts";
 
 export interface PingTask {
   readonly task: "ping";
@@ -14,27 +14,31 @@ export interface PingTask {
   readonly seconds: number;
 }
 
-const lastAnswerMs = 1_000;
+const answerWithinMs = 10_000;
 
-/** A ping that is late does not hold up the next, so that each stall counts as often as it is long. In ms. */
+/**
+ * Each ping waits for the one before, as relays answer only one of several that come together. Those that a late answer
+ * held up are filled in, so that a stall counts as often as it is long. In ms.
+ *
+ * @throws RelayFailure if one is not answered at all
+ */
 export async function loadPing({ target, everyMs, seconds }: PingTask): Promise<Values> {
-  const sentAt: number[] = [];
+  let answer = Promise.withResolvers<void>();
+  using client = await createConnect(target)(({ type }) => {
+    if (type === "pong") answer.resolve();
+  });
   const trips: number[] = [];
-  using client = await createConnect(target)((frame) => {
-    if (frame.type !== "pong") return;
-    trips.push(performance.now() - (sentAt[frame.payload.readUInt32BE(0)] ?? NaN));
-  });
-  const sent = await pace(1_000 / everyMs, seconds, (index) => {
-    const payload = Buffer.alloc(8);
-    payload.writeUInt32BE(index);
-    sentAt[index] = performance.now();
-    client.stream.write(encodeFrame(FrameType.ping, payload));
-  });
-  await timers.setTimeout(lastAnswerMs);
-  if (trips.length < sent) throw new RunFailed(`${sent - trips.length} of ${sent} pings were not answered`);
-  return {
-    pingP50: percentile(trips, 0.5),
-    pingP99: percentile(trips, 0.99),
-    pingMost: percentile(trips, 1),
-  };
+  const end = performance.now() + seconds * 1_000;
+  let next = performance.now();
+  while (next < end) {
+    await timers.setTimeout(Math.max(0, next - performance.now()));
+    answer = Promise.withResolvers();
+    const sent = performance.now();
+    client.stream.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
+    await orGiveUp(answer.promise, AbortSignal.timeout(answerWithinMs), () => "Pong");
+    trips.push(performance.now() - sent);
+    next = Math.max(sent + everyMs, performance.now());
+  }
+  const all = fillIn(trips, everyMs);
+  return { pingP50: percentile(all, 0.5), pingP99: percentile(all, 0.99), pingMost: percentile(all, 1) };
 }
