@@ -34,6 +34,7 @@ export type Work =
   | {
       readonly kind: "flood";
       readonly size: number;
+      readonly floodPerSecond: number;
       readonly packetsPerSecond: number;
       readonly readPerSecond: number;
     }
@@ -151,8 +152,14 @@ export const cases: readonly Case[] = [
   },
   {
     name: "flood",
-    title: "A flooder and a sender of 100 packets/s, one receiver at 8 MiB/s",
-    work: { kind: "flood", size: 1_280, packetsPerSecond: 100, readPerSecond: 8 * mebibyte },
+    title: "A flooder of 25,000 packets/s and a sender of 100, one receiver at 8 MiB/s",
+    work: {
+      kind: "flood",
+      size: 1_280,
+      floodPerSecond: 25_000,
+      packetsPerSecond: 100,
+      readPerSecond: 8 * mebibyte,
+    },
     fresh: false,
     figures: [
       { value: "lost", label: "lost of the 100 packets/s", unit: "%", better: "less", target: under(1) },

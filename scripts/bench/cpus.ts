@@ -25,7 +25,9 @@ export function pinCommand(cpu: number | undefined, command: readonly string[]):
   return cpu === undefined ? command : ["taskset", "-c", String(cpu), ...command];
 }
 
-/** A command that may open so many files. It fails where the system does not permit that. */
+/** A command that may open so many files, or more if it may anyway. It fails where the system does not permit that. */
 export function allowFiles(count: number, command: readonly string[]): readonly string[] {
-  return ["sh", "-c", 'ulimit -n "$1" && shift && exec "$@"', "sh", String(count), ...command];
+  const script =
+    '[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge "$1" ] || ulimit -n "$1" || exit; shift; exec "$@"';
+  return ["sh", "-c", script, "sh", String(count), ...command];
 }

@@ -1,6 +1,4 @@
 /** One receiver, one who floods it, and one who sends it a few packets: how many of these are lost? */
-import { once } from "node:events";
-import type { Duplex } from "node:stream";
 import timers from "node:timers/promises";
 import { encodeSendPacket } from "../../../relay/protocol/writer.ts";
 import { RunFailed, type Values } from "../derpbench.ts";
@@ -12,7 +10,8 @@ export interface FloodTask {
   readonly task: "flood";
   readonly target: Target;
   readonly size: number;
-  /** Of the quiet sender. */
+  /** Of the flooder, and of the quiet sender. */
+  readonly floodPerSecond: number;
   readonly packetsPerSecond: number;
   /** Bytes of the stream: the receiver reads no more, so that the flood is more than it takes. */
   readonly readPerSecond: number;
@@ -25,11 +24,12 @@ export interface FloodTask {
 /** Packets that leave in one write: the flooder need not behave as a client does. */
 const packetsPerWrite = 12;
 
-/** The flood begins with the warm-up and lasts until the quiet sender has sent its last packet. */
+/** The flood begins with the warm-up and lasts until the quiet sender has sent its last packet, and a bit longer. */
 export async function loadFlood(task: FloodTask): Promise<Values> {
-  const { target, size, packetsPerSecond, readPerSecond, warmup, seconds, end } = task;
+  const { target, size, floodPerSecond, packetsPerSecond, readPerSecond, warmup, seconds, end } = task;
   const connect = createConnect(target);
   const arrived = new Set<number>();
+  let flooded = 0;
   let floodArrived = 0;
   using quiet = await connect(() => {});
   using flooder = await connect(() => {});
@@ -40,37 +40,26 @@ export async function loadFlood(task: FloodTask): Promise<Values> {
   });
   throttle(receiver.stream, readPerSecond);
 
-  const stop = new AbortController();
-  const begun = performance.now();
-  const flooding = flood(flooder.stream, encodeSendPacket(receiver.key, Buffer.alloc(size)), stop.signal);
+  const frame = encodeSendPacket(receiver.key, Buffer.alloc(size));
+  const frames = Buffer.concat(Array.from({ length: packetsPerWrite }, () => frame));
+  const flooding = pace(floodPerSecond / packetsPerWrite, warmup + seconds + 1, () => {
+    // What the relay does not take is not sent: the flood is no longer than it says.
+    if (flooder.stream.writableNeedDrain) return;
+    flooder.stream.write(frames);
+    flooded += packetsPerWrite;
+  });
   await timers.setTimeout(warmup * 1_000);
   const sent = await pace(packetsPerSecond, seconds, (index) => {
     const packet = Buffer.alloc(size);
     packet.writeUInt32BE(index);
     quiet.stream.write(encodeSendPacket(receiver.key, packet));
   });
-  stop.abort();
-  const flooded = await flooding;
-  const floodSeconds = (performance.now() - begun) / 1_000;
+  await flooding;
   await timers.setTimeout(end * 1_000);
   if (receiver.lost || quiet.lost || flooder.lost) throw new RunFailed("the relay ended a connection");
   return {
     lost: (1 - arrived.size / sent) * 100,
-    floodSent: flooded / floodSeconds,
+    floodSent: flooded / (warmup + seconds + 1),
     floodLost: (1 - floodArrived / flooded) * 100,
   };
-}
-
-/** Writes as much as the relay takes. @returns how many packets that was */
-async function flood(stream: Duplex, frame: Buffer, signal: AbortSignal): Promise<number> {
-  const frames = Buffer.concat(Array.from({ length: packetsPerWrite }, () => frame));
-  let sent = 0;
-  while (!signal.aborted && !stream.destroyed) {
-    const room = stream.write(frames);
-    sent += packetsPerWrite;
-    // Either way others get their turn.
-    if (room) await timers.setImmediate();
-    else await once(stream, "drain", { signal }).catch(() => {});
-  }
-  return sent;
 }
