@@ -126,11 +126,10 @@ async function run(context: CommandContext): Promise<ExitStatus> {
     if (missed) step.fail(renderCaseLine(rows));
     else step.done(renderCaseLine(rows));
   }
-  return await conclude(
-    record,
-    { ...choice, whole: choice.whole && cases.length === allCases.length },
-    context,
-  );
+  const whole = choice.whole && cases.length === allCases.length;
+  const write = choice.write && programs.size === serverKinds.length;
+  if (choice.write && !write) out.note(`nothing is written: ${page} compares ${serverKinds.join(", ")}`);
+  return await conclude(record, { write, whole }, context);
 }
 
 interface Choice {
