@@ -2,13 +2,11 @@
 import type { Duplex } from "node:stream";
 import type { Session } from "../core/session.ts";
 import type { Transport } from "../core/session-context.ts";
+import { readSocket } from "./socket-reader.ts";
 import { StreamTransport } from "./stream-transport.ts";
 
 /** Opens the session that a transport belongs to. */
 export type OpenSession = (transport: Transport) => Session;
-
-/** As much as Node reads at once, in bytes. Bun reads more, and a client that is held back would be so too late. */
-const pieceLength = 65_536;
 
 /**
  * Runs DERP over an upgraded socket.
@@ -25,16 +23,10 @@ export function attachSession(
   const transport = new StreamTransport(socket);
   const session = openSession(transport);
   transport.onDrained = () => session.handleDrained(now());
-  const receive = (chunk: Buffer): void => {
-    session.receive(chunk.length <= pieceLength ? chunk : chunk.subarray(0, pieceLength), now());
-    if (chunk.length <= pieceLength) return;
-    const rest = chunk.subarray(pieceLength);
-    if (socket.isPaused()) socket.unshift(rest);
-    else receive(rest);
-  };
-  socket.on("data", receive);
   socket.on("end", () => session.close("end"));
   socket.on("close", () => session.close("end"));
   socket.on("error", () => session.close("end")); // The peer's network failed; `close` follows.
-  if (head.length > 0) receive(head);
+  const reader = readSocket(socket, (piece) => session.receive(piece, now()));
+  transport.reading = reader;
+  reader.take(head);
 }

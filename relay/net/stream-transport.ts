@@ -4,6 +4,8 @@ import type { Transport } from "../core/session-context.ts";
 
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;
+  /** What reads the stream, if it is more than the stream itself. */
+  reading: { pause(): unknown; resume(): unknown };
   /** Called when a stream that was full has passed on everything. */
   onDrained: () => void = () => {};
   readonly #written: () => void;
@@ -11,6 +13,7 @@ export class StreamTransport implements Transport {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
+    this.reading = stream;
     // One function for all writes of a connection: nothing is allocated per write.
     this.#written = () => {
       if (!this.#waiting || this.#stream.writableLength > 0) return;
@@ -28,12 +31,12 @@ export class StreamTransport implements Transport {
   }
 
   pauseReading(ms: number): void {
-    this.#stream.pause();
-    if (Number.isFinite(ms)) setTimeout(() => this.#stream.resume(), ms);
+    this.reading.pause();
+    if (Number.isFinite(ms)) setTimeout(() => this.reading.resume(), ms);
   }
 
   resumeReading(): void {
-    this.#stream.resume();
+    this.reading.resume();
   }
 
   close(): void {
