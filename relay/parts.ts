@@ -41,8 +41,12 @@ export interface Parts {
   readonly meshAddresses: Map<MeshWith, string>;
 }
 
-/** Of the memory that the process may use, for packets that wait (repair Q18). */
+/**
+ * Memory for packets that wait: a quarter of what the process may use (repair Q18), and no more than bursts to clients
+ * that do read come to. What clients hold that do not read would otherwise grow with the machine.
+ */
 const queuedShare = 1 / 4;
+const maxQueuedBytes = 32 * 1_048_576;
 /** What an idle connection takes on Node, about. */
 const bytesPerConnection = 65_536;
 
@@ -94,7 +98,7 @@ function createCore(
       perKey: config.maxConnectionsPerKey,
       queue: depth === undefined ? defaultQueueLimits : derperQueueLimits(depth),
     },
-    maxQueuedBytes: memoryLimit() * queuedShare,
+    maxQueuedBytes: Math.min(memoryLimit() * queuedShare, maxQueuedBytes),
     reportDuplicates: config.reportDuplicates,
     trace: createTrace({ env, log, now }),
     random: randomBytes,

@@ -17,6 +17,10 @@ import type {
 } from "./session-context.ts";
 import { SlabPool } from "./slab-pool.ts";
 import type { Trace } from "./trace.ts";
+import { Turn } from "./turn.ts";
+
+/** Between two looks at what memory lies idle. */
+const trimMs = 1_000;
 
 /** derper's limits, but for the queue (repair Q18) and the connections of one key, which it does not limit. */
 export const defaultLimits: SessionLimits = {
@@ -59,7 +63,8 @@ export class RelayCore {
   readonly #shared: Shared;
   /** What sessions of the relay's own probes share: all as it is, but for whom they could meet and what counts them. */
   readonly #sharedByProbes: Shared;
-  #toFlush: Flushable[] = [];
+  readonly #turn: Turn;
+  #trimAt = 0;
 
   constructor({
     privateKey,
@@ -75,6 +80,7 @@ export class RelayCore {
   }: CoreOptions) {
     this.publicKey = publicKeyOf(privateKey);
     this.router = new Router(this.counters, trace);
+    this.#turn = new Turn(requestFlush);
     this.#shared = {
       privateKey,
       publicKey: this.publicKey,
@@ -89,10 +95,10 @@ export class RelayCore {
       reportDuplicates,
       trace,
       random,
-      flushLater: (flushable) => {
-        if (this.#toFlush.push(flushable) === 1) requestFlush();
-      },
+      blocked: new Set(),
+      turn: this.#turn,
       ended: (ticking) => {
+        this.#shared.blocked.delete(ticking);
         if (ticking instanceof Session) this.#sessions.delete(ticking);
         else if (ticking instanceof MeshLink) this.#links.delete(ticking);
       },
@@ -105,7 +111,10 @@ export class RelayCore {
       counters,
       trace: {},
       router: new Router(counters),
-      ended: (session) => this.#probes.delete(session),
+      ended: (session) => {
+        this.#shared.blocked.delete(session);
+        this.#probes.delete(session);
+      },
     };
   }
 
@@ -164,9 +173,7 @@ export class RelayCore {
 
   /** Writes all that this turn has brought. */
   flush(now: number): void {
-    const flushables = this.#toFlush;
-    this.#toFlush = [];
-    for (const flushable of flushables) flushable.flush(now);
+    this.#turn.end(now);
   }
 
   /** Does what time has made due. To be called several times a second. */
@@ -174,6 +181,9 @@ export class RelayCore {
     for (const session of this.#sessions) tickIfDue(session, now);
     for (const link of this.#links) tickIfDue(link, now);
     for (const probe of this.#probes) tickIfDue(probe, now);
+    if (now < this.#trimAt) return;
+    this.#trimAt = now + trimMs;
+    this.#shared.pool.trim();
   }
 
   /**
@@ -196,8 +206,8 @@ export class RelayCore {
 
   /** Memory runs short: whoever has most waiting gives some of it up (repair Q18). */
   #shedLongest(): void {
-    let longest: Session | MeshLink | undefined;
-    for (const holders of [this.#sessions, this.#links]) {
+    let longest: Flushable | undefined;
+    for (const holders of [this.#shared.blocked, this.#turn.waiting]) {
       for (const holder of holders) {
         if (holder.queuedBytes > (longest?.queuedBytes ?? 0)) longest = holder;
       }

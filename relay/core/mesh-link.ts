@@ -124,10 +124,12 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
   #wantFlush(): void {
     if (this.#flushWanted) return;
     this.#flushWanted = true;
-    this.#shared.flushLater(this);
+    this.#shared.turn.flushLater(this);
   }
 
   #afterWrite(now: number): void {
-    if (this.#outbox.blocked && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = now + stuckMs;
+    if (!this.#outbox.blocked) return void this.#shared.blocked.delete(this);
+    this.#shared.blocked.add(this);
+    if (this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = now + stuckMs;
   }
 }

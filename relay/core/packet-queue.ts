@@ -138,8 +138,8 @@ export class PacketQueue {
 
   /** Drops the oldest packets until memory comes free: a slab goes back to the pool, or nothing is left. */
   shed(observer: QueueObserver): void {
-    const before = this.#slabs.length;
-    while (this.#count > 0 && this.#slabs.length === before) {
+    const before = this.#pool.bytesOut;
+    while (this.#count > 0 && this.#pool.bytesOut === before) {
       this.#drop(observer);
       this.#leaveEmptySlabs();
     }

@@ -230,6 +230,8 @@ function tellSharers(peer: Peer): void {
   for (const connection of peer.connections) connection.shares(peer.size);
 }
 
+/** On both runtimes a loop of this length is quicker than a call of `compare`. */
 function sameKey(key: Buffer, bytes: Buffer, start: number): boolean {
-  return key.compare(bytes, start, start + keyLength) === 0;
+  for (let at = 0; at < keyLength; at++) if (key[at] !== bytes[start + at]) return false;
+  return true;
 }

@@ -7,6 +7,7 @@ import type { QueueLimits } from "./packet-queue.ts";
 import type { Router } from "./router.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import type { Trace } from "./trace.ts";
+import type { Turn } from "./turn.ts";
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -77,8 +78,9 @@ export interface Shared {
   readonly limits: SessionLimits;
   /** Cryptographically random bytes. */
   readonly random: (length: number) => Buffer;
-  /** Has somebody flushed at the end of the current turn. */
-  readonly flushLater: (flushable: Flushable) => void;
+  /** Those whose sockets take nothing for now. */
+  readonly blocked: Set<Flushable>;
+  readonly turn: Turn;
   /** What a client may send; undefined for no limit. It may change. */
   rateLimit: RateLimit | undefined;
   /** Tells clients whose key is connected more than once (Health); derper does not. */
@@ -91,10 +93,14 @@ export interface Shared {
 /** Who has something to write at the end of a turn. */
 export interface Flushable {
   flush(now: number): void;
+  /** Bytes of the packets that wait. */
+  readonly queuedBytes: number;
+  /** Gives up some of what waits, for memory is short. */
+  shed(): void;
 }
 
 /** What time acts on. */
-export interface Ticking {
+export interface Ticking extends Flushable {
   /** When `tick` has to be called at the latest. */
   nextDeadline(): number;
   /** Does what time has made due. */

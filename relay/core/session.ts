@@ -146,6 +146,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#now = now;
     if (state.kind === "open") state.heardBy = Number.POSITIVE_INFINITY;
     this.#read(() => this.#reader.push(chunk, this));
+    this.#shared.turn.received(now);
   }
 
   /** The socket has passed on all that it held. */
@@ -563,7 +564,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   #wantFlush(): void {
     this.#flushWanted = true;
-    this.#shared.flushLater(this);
+    this.#shared.turn.flushLater(this);
   }
 
   #afterWrite(): void {
@@ -571,7 +572,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     const writeMs = this.#state.kind === "open" && this.#state.mesh ? meshWriteMs : clientMs;
     // The slot is free once the pong is with the socket: the client may have it, and ping again, before Node says so.
     if (this.#outbox.controlFrames === 0) this.#pongPending = false;
-    if (!this.#outbox.blocked) return;
+    if (!this.#outbox.blocked) return void this.#shared.blocked.delete(this);
+    this.#shared.blocked.add(this);
     if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
   }
 }

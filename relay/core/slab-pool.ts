@@ -6,17 +6,20 @@ import { recvPacketOverhead } from "../protocol/writer.ts";
 export const slabSize = 68 * 1_024;
 if (slabSize < maxPacket + recvPacketOverhead) throw new RangeError("a slab has to hold the longest frame");
 
-/** Slabs kept for reuse: 4 MiB and a bit. */
-const maxFree = 64;
-
 /** One slab: frames lie end to end in `buffer[0, used)`. */
 export interface Slab {
   readonly buffer: Buffer;
   used: number;
 }
 
+/**
+ * Slabs that come back are kept, for what a runtime's garbage collector is left with it frees late: under a storm of
+ * packets to clients that do not read it would lag by hundreds of MiB.
+ */
 export class SlabPool {
   readonly #free: Slab[] = [];
+  /** The fewest that were free since the last `trim`. */
+  #spare = 0;
   readonly #maxOut: number;
   readonly #relieve: () => void;
   #out = 0;
@@ -39,6 +42,7 @@ export class SlabPool {
     if (this.#out >= this.#maxOut) this.#relieve();
     this.#out++;
     const slab = this.#free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabSize), used: 0 };
+    this.#spare = Math.min(this.#spare, this.#free.length);
     slab.used = 0;
     return slab;
   }
@@ -51,6 +55,12 @@ export class SlabPool {
   /** Takes a slab back. Its bytes must not be in use by any socket. */
   give(slab: Slab): void {
     this.#out--;
-    if (this.#free.length < maxFree) this.#free.push(slab);
+    this.#free.push(slab);
+  }
+
+  /** Lets go of the slabs that nobody has needed since the last call. */
+  trim(): void {
+    this.#free.length -= this.#spare;
+    this.#spare = this.#free.length;
   }
 }

@@ -14,7 +14,7 @@ const rows: readonly Omit<Metric, "vars">[] = [
   {
     name: "derpkit_queue_memory_bytes",
     type: "gauge",
-    help: "Memory that holds packets on their way out; beyond a quarter of what the process may use the longest queue gives way.",
+    help: "Memory that holds packets on their way out; beyond 32 MiB, or a quarter of what the process may use, the longest queue gives way.",
     read: ({ queues }) => queues?.memoryBytes,
   },
   {
