@@ -26,6 +26,12 @@ export interface OutboxObserver {
   dropped(source: Peer, disco: boolean, bytes: number): void;
 }
 
+/** Packets of one kind. */
+interface Lane {
+  readonly queue: PacketQueue;
+  readonly observer: QueueObserver;
+}
+
 /** Largest write after the socket was full: one TLS record. */
 const pieceSize = 16_384;
 
@@ -34,13 +40,12 @@ export class Outbox {
   readonly #type: number;
   readonly #pool: SlabPool;
   readonly #limits: QueueLimits;
-  readonly #disco: QueueObserver;
-  readonly #other: QueueObserver;
+  readonly #observer: OutboxObserver;
   /** Frames that are not packets: never dropped, sent first. */
   #control: Buffer[] = [];
-  /** Disco packets and others do not push each other out. A client that gets none has no queue. */
-  #discoQueue: PacketQueue | undefined;
-  #otherQueue: PacketQueue | undefined;
+  /** Disco packets and others do not push each other out. A client that gets none has no lane. */
+  #disco: Lane | undefined;
+  #other: Lane | undefined;
   /**
    * Whose turn it is. Disco goes first, for a peer is waiting for it to find a direct path; but its pieces are a quarter
    * as long as the others', so that a flood of it leaves them their part (repair Q18).
@@ -54,9 +59,7 @@ export class Outbox {
     this.#type = type;
     this.#pool = pool;
     this.#limits = limits;
-    const sent = observer.sent.bind(observer);
-    this.#disco = { sent, dropped: (source, bytes) => observer.dropped(source, true, bytes) };
-    this.#other = { sent, dropped: (source, bytes) => observer.dropped(source, false, bytes) };
+    this.#observer = observer;
   }
 
   /** True while the socket holds bytes that it could not pass on. */
@@ -75,15 +78,10 @@ export class Outbox {
 
   /** Adds a packet from `source`: `packet[start, end)`, copied now. */
   pushPacket(source: Peer, disco: boolean, packet: Buffer, start: number, end: number, now: number): void {
-    if (disco) {
-      this.#discoQueue ??= new PacketQueue(this.#type, this.#pool, this.#limits);
-      this.#discoQueue.push(source, packet, start, end, now, this.#disco);
-      return;
-    }
-    this.#otherQueue ??= new PacketQueue(this.#type, this.#pool, this.#limits);
-    this.#otherQueue.push(source, packet, start, end, now, this.#other);
+    const lane = disco ? (this.#disco ??= this.#openLane(true)) : (this.#other ??= this.#openLane(false));
+    lane.queue.push(source, packet, start, end, now, lane.observer);
     // A turn may bring more than one slab; what is whole need not wait for the turn's end.
-    if (!this.#blocked && this.#otherQueue.bytes >= slabSize) this.flush(now);
+    if (!this.#blocked && lane.queue.bytes >= slabSize) this.flush(now);
   }
 
   /** Writes what waits, as far as the socket takes it. */
@@ -94,28 +92,38 @@ export class Outbox {
   /** The socket has passed on everything that it held. */
   handleDrained(now: number): void {
     this.#blocked = false;
-    this.#discoQueue?.release();
-    this.#otherQueue?.release();
+    this.#disco?.queue.release();
+    this.#other?.queue.release();
     this.#send(pieceSize, now);
   }
 
   /** Bytes of the packets that wait. */
   get bytes(): number {
-    return (this.#discoQueue?.bytes ?? 0) + (this.#otherQueue?.bytes ?? 0);
+    return (this.#disco?.queue.bytes ?? 0) + (this.#other?.queue.bytes ?? 0);
   }
 
   /** Drops the oldest packets of the longer queue until it gives memory back. */
   shed(): void {
-    const [disco, other] = [this.#discoQueue, this.#otherQueue];
-    if ((disco?.bytes ?? 0) > (other?.bytes ?? 0)) disco?.shed(this.#disco);
-    else other?.shed(this.#other);
+    const [disco, other] = [this.#disco, this.#other];
+    const longer = (disco?.queue.bytes ?? 0) > (other?.queue.bytes ?? 0) ? disco : other;
+    longer?.queue.shed(longer.observer);
   }
 
   /** Drops what waits: the connection is gone. */
   clear(): void {
     this.#control = [];
-    this.#discoQueue?.clear(this.#disco);
-    this.#otherQueue?.clear(this.#other);
+    for (const lane of [this.#disco, this.#other]) lane?.queue.clear(lane.observer);
+  }
+
+  #openLane(disco: boolean): Lane {
+    const observer = this.#observer;
+    return {
+      queue: new PacketQueue(this.#type, this.#pool, this.#limits),
+      observer: {
+        sent: observer.sent.bind(observer),
+        dropped: (source, bytes) => observer.dropped(source, disco, bytes),
+      },
+    };
   }
 
   #send(maxPiece: number, now: number): void {
@@ -127,24 +135,19 @@ export class Outbox {
     let idle = 0;
     while (!this.#blocked && idle < 2) {
       const sent = this.#discoNext
-        ? this.#sendPiece(this.#discoQueue, this.#disco, maxPiece / 4, now)
-        : this.#sendPiece(this.#otherQueue, this.#other, maxPiece, now);
+        ? this.#sendPiece(this.#disco, maxPiece / 4, now)
+        : this.#sendPiece(this.#other, maxPiece, now);
       idle = sent ? 0 : idle + 1;
       this.#discoNext = !this.#discoNext;
     }
     if (!this.#blocked) this.#discoNext = true;
   }
 
-  /** @returns false if the queue has nothing to send */
-  #sendPiece(
-    queue: PacketQueue | undefined,
-    observer: QueueObserver,
-    maxPiece: number,
-    now: number,
-  ): boolean {
-    const piece = queue?.take(maxPiece, now, observer);
+  /** @returns false if the lane has nothing to send */
+  #sendPiece(lane: Lane | undefined, maxPiece: number, now: number): boolean {
+    const piece = lane?.queue.take(maxPiece, now, lane.observer);
     if (piece !== undefined && !this.#pipe.write(piece)) this.#blocked = true;
-    else queue?.release();
+    else lane?.queue.release();
     return piece !== undefined;
   }
 }

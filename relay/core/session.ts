@@ -30,7 +30,7 @@ import { ByteBucket } from "./byte-bucket.ts";
 import { observe } from "./histogram.ts";
 import { Outbox, type OutboxObserver } from "./outbox.ts";
 import type { PresenceWatcher } from "./router.ts";
-import type { CloseReason, Origin, Shared, Ticking, Transport } from "./session-context.ts";
+import type { CloseReason, Gate, Origin, Shared, Ticking, Transport } from "./session-context.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import type { ClientTrace } from "./trace.ts";
 
@@ -61,6 +61,8 @@ type State =
   | { readonly kind: "closed" };
 
 const closed: State = { kind: "closed" };
+/** For who has asked no gate. */
+const withdrawNothing = (): void => {};
 const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
 /** Changes of home within this time of connecting are arrivals, not moves. */
 const settledAfterMs = 5_000;
@@ -389,19 +391,18 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     const { privateKey, gate } = this.#shared;
     const greeting = openClientInfo(payload, privateKey);
     if (greeting === undefined) return false;
-    if (this.#holdsMeshKey(greeting.info)) {
-      this.#enter(greeting, () => {});
-      return true;
-    }
-    if (gate === undefined || this.#keyIsFull(greeting.key)) {
-      this.#enterOrHold(greeting, () => {});
-      return true;
-    }
+    if (this.#holdsMeshKey(greeting.info)) this.#enter(greeting, withdrawNothing);
+    else if (gate === undefined || this.#keyIsFull(greeting.key))
+      this.#enterOrHold(greeting, withdrawNothing);
+    else this.#ask(gate, greeting, deadline);
+    return true;
+  }
+
+  #ask(gate: Gate, greeting: Greeting, deadline: number): void {
     this.#holdBack();
     const decide = (admitted: boolean, now: number): void => this.#decided(greeting, admitted, now);
     const withdraw = gate.ask(greeting.key, this.#origin.ip, decide, () => this.close("admission-ended"));
     this.#state = { kind: "admitting", deadline, withdraw };
-    return true;
   }
 
   #decided(greeting: Greeting, admitted: boolean, now: number): void {

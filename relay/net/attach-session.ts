@@ -23,9 +23,8 @@ export function attachSession(
   const transport = new StreamTransport(socket);
   const session = openSession(transport);
   transport.onDrained = () => session.handleDrained(now());
-  socket.on("end", () => session.close("end"));
-  socket.on("close", () => session.close("end"));
-  socket.on("error", () => session.close("end")); // The peer's network failed; `close` follows.
+  const end = (): void => session.close("end");
+  for (const event of ["end", "close", "error"]) socket.on(event, end);
   const reader = readSocket(socket, (piece) => session.receive(piece, now()));
   transport.reading = reader;
   reader.take(head);

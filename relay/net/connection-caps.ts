@@ -17,11 +17,29 @@ export interface CapLimits {
 }
 
 /** One connection's place among those that are counted. */
-export interface Place {
+export class Place {
+  readonly #caps: ConnectionCaps;
+  /** The source that it counts for; undefined if it counts for none, or no longer. */
+  #source: string | undefined;
+  #here = true;
+
+  constructor(caps: ConnectionCaps, source: string | undefined) {
+    this.#caps = caps;
+    this.#source = source;
+  }
+
   /** It is logged in. May be called again. */
-  settle(): void;
+  settle(): void {
+    if (this.#source !== undefined) this.#caps.settled(this.#source);
+    this.#source = undefined;
+  }
+
   /** It has ended. May be called again. */
-  leave(): void;
+  leave(): void {
+    this.settle();
+    if (this.#here) this.#caps.left();
+    this.#here = false;
+  }
 }
 
 export class ConnectionCaps {
@@ -60,19 +78,17 @@ export class ConnectionCaps {
     }
     this.#open++;
     if (source !== undefined) this.#count(source, 1);
-    let [waits, here] = [source !== undefined, true];
-    const settle = (): void => {
-      if (waits && source !== undefined) this.#count(source, -1);
-      waits = false;
-    };
-    return {
-      settle,
-      leave: () => {
-        settle();
-        if (here) this.#open--;
-        here = false;
-      },
-    };
+    return new Place(this, source);
+  }
+
+  /** For `Place`: one of a source's connections waits no longer. */
+  settled(source: string): void {
+    this.#count(source, -1);
+  }
+
+  /** For `Place`: a connection has ended. */
+  left(): void {
+    this.#open--;
   }
 
   #count(source: string, change: number): void {
@@ -86,7 +102,7 @@ export class ConnectionCaps {
 export function takePlace(socket: Socket, caps: ConnectionCaps): Place | undefined {
   const place = caps.enter(socket.remoteAddress ?? "");
   if (place === undefined) socket.destroy();
-  else socket.once("close", () => place.leave());
+  else socket.on("close", () => place.leave());
   return place;
 }
 

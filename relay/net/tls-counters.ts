@@ -17,7 +17,7 @@ export class TlsCounters {
     const version = versionOf(socket);
     add(this.requests, version, 1);
     add(this.active, version, 1);
-    end.once("close", () => add(this.active, version, -1));
+    end.on("close", () => add(this.active, version, -1));
   }
 }
 

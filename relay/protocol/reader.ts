@@ -32,8 +32,8 @@ export interface FrameSink {
 const firstPiece = 4_096;
 
 export class FrameReader {
-  /** The five header bytes, as far as they have come in an earlier chunk. */
-  readonly #header = Buffer.alloc(headerLength);
+  /** The five header bytes, as far as they have come in an earlier chunk; undefined until a header has been split. */
+  #header: Buffer | undefined;
   #headerFill = 0;
   #type = 0;
   #length = 0;
@@ -89,6 +89,7 @@ export class FrameReader {
     }
     if (this.#keep(chunk, at)) return;
     if (!this.#stopped && at < chunk.length) {
+      this.#header ??= Buffer.alloc(headerLength);
       chunk.copy(this.#header, 0, at);
       this.#headerFill = chunk.length - at;
     }
@@ -108,7 +109,7 @@ export class FrameReader {
   /** Continues what an earlier chunk began. Returns how many bytes of this chunk that took. */
   #resume(chunk: Buffer, sink: FrameSink): number {
     let at = 0;
-    if (this.#headerFill > 0) {
+    if (this.#header !== undefined && this.#headerFill > 0) {
       at = chunk.copy(this.#header, this.#headerFill);
       this.#headerFill += at;
       if (this.#headerFill < headerLength) return at;
