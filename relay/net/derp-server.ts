@@ -96,11 +96,11 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       return target && tunnelTo(target);
     },
     // Other upgrades are ignored, as derper ignores them.
-    upgrade({ target, headers }, message) {
+    upgrade({ target, headers }, connection) {
       const upgrade = options.answers.derp ? parseUpgrade(target, headers) : undefined;
       if (upgrade === undefined) return undefined;
-      const loggedIn = settling(places.get(farEnd(message.socket)));
-      return (socket, head) => {
+      const loggedIn = settling(places.get(farEnd(connection as Socket)));
+      return (socket, head, message) => {
         if (closed === undefined)
           takeOver(upgrade, message, socket, head, { ...options, listener, loggedIn });
         else socket.destroy();
@@ -130,7 +130,7 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
 
 function takeOver(
   upgrade: UpgradeRequest,
-  message: IncomingMessage,
+  message: IncomingMessage | undefined,
   socket: Duplex,
   head: Buffer,
   options: DerpServerOptions & { readonly listener: MainListener; readonly loggedIn: () => void },
@@ -144,7 +144,7 @@ function takeOver(
   if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
   const { remoteAddress = "", remotePort = 0 } = connection;
   const origin = { ip: mapIp(encodeIp(remoteAddress)), port: remotePort, notIdeal: upgrade.notIdeal };
-  if (upgrade.carrier === "websocket") {
+  if (upgrade.carrier === "websocket" && message !== undefined) {
     const open: OpenSession = (transport) => {
       core.counters.webSocketAccepts++;
       return core.open(transport, Buffer.alloc(0), origin, now(), loggedIn);

@@ -8,8 +8,9 @@ import type { EventEmitter } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { PendingAnswer } from "./http-answers.ts";
+import { recogniseDerpRequest } from "./derp-request.ts";
 import { dismiss, headOf, respond } from "./http-messages.ts";
-import { parseRequest, refuse, type Request } from "./http-request.ts";
+import { parseRequest, refuse, type Request, type RequestHead } from "./http-request.ts";
 
 /** What is served. */
 export interface HttpService {
@@ -23,13 +24,16 @@ export interface HttpService {
    * What takes over the connection of a request that becomes an upgrade; undefined for one that is answered as if it had
    * not asked, as all are without this.
    */
-  upgrade?(request: Request, message: IncomingMessage): TakeOver | undefined;
+  upgrade?(request: Request, socket: Duplex): TakeOver | undefined;
   /** What takes over the connection of a CONNECT; undefined for one that is answered. */
   connect?(message: IncomingMessage): TakeOver | undefined;
 }
 
-/** @param head bytes that came behind the request */
-export type TakeOver = (socket: Duplex, head: Buffer) => void;
+/**
+ * @param head bytes that came behind the request
+ * @param message undefined for the request that is recognised without an HTTP server: `Upgrade: DERP` and nothing else
+ */
+export type TakeOver = (socket: Duplex, head: Buffer, message?: IncomingMessage) => void;
 
 /** From one request to the next one's whole head, or from the beginning, in milliseconds. derper: 30 s. */
 const headMs = 15_000;
@@ -49,12 +53,19 @@ interface Connection {
 /** @returns serves HTTP on a connection */
 export function createHttpServer(service: HttpService): (socket: Duplex) => void {
   const connections = new WeakMap<Duplex, Connection>();
+  const upgrades = new WeakMap<IncomingMessage, TakeOver>();
+  /** What takes over the connection of a request, if anything does. */
+  const findTakeOver = (head: RequestHead, socket: Duplex): TakeOver | undefined => {
+    const request = parseRequest(head);
+    return "status" in request ? undefined : service.upgrade?.(request, socket);
+  };
   const server = createServer({
     requireHostHeader: false, // `parseRequest` decides this, and says why.
     keepAliveTimeout: 0,
     shouldUpgradeCallback: (message: IncomingMessage) => {
-      const request = parseRequest(headOf(message));
-      return !("status" in request) && service.upgrade?.(request, message) !== undefined;
+      const takeOver = findTakeOver(headOf(message), message.socket);
+      if (takeOver !== undefined) upgrades.set(message, takeOver);
+      return takeOver !== undefined;
     },
   });
   // Node would leave out those beyond 2000, a proxy's X-Forwarded-For among them.
@@ -68,10 +79,15 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
     forget(socket);
     connections.set(socket, { deadline: setTimeout(() => socket.destroy(), headMs), last });
   };
-  server.on("connection", (socket: Duplex) => {
-    expectRequest(socket);
-    socket.once("close", () => forget(socket));
-  });
+  /** Takes over a connection that begins with DERP's own request. @returns false if it does not */
+  const takeDerp = (socket: Duplex, chunk: Buffer): boolean => {
+    const derp = recogniseDerpRequest(chunk);
+    const takeOver = derp && findTakeOver(derp.head, socket);
+    if (derp === undefined || takeOver === undefined) return false;
+    forget(socket);
+    takeOver(socket, chunk.subarray(derp.length));
+    return true;
+  };
   const handleRequest = (message: IncomingMessage, response: ServerResponse): void => {
     expectRequest(message.socket, { message, response });
     const request = parseRequest(headOf(message));
@@ -81,23 +97,42 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
   // derper reads no body, and so never asks for one that waits.
   server.on("checkContinue", handleRequest);
   server.on("checkExpectation", handleRequest);
-  const handleTaken = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  server.on("upgrade", (message: IncomingMessage, socket: Duplex, head: Buffer) => {
+    forget(socket);
+    upgrades.get(message)?.(socket, head, message);
+  });
+  server.on("connect", (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     forget(socket);
     const request = parseRequest(headOf(message));
+    const takeOver = "status" in request ? undefined : service.connect?.(message);
     if ("status" in request) dismiss(socket, request);
-    else if (message.method === "CONNECT") {
-      const takeOver = service.connect?.(message);
-      if (takeOver === undefined) dismiss(socket, service.answer(request, message, socket));
-      else takeOver(socket, head);
-    } else service.upgrade?.(request, message)?.(socket, head);
-  };
-  server.on("upgrade", handleTaken);
-  server.on("connect", handleTaken);
+    else if (takeOver === undefined) dismiss(socket, service.answer(request, message, socket));
+    else takeOver(socket, head);
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     refuseBytes(socket, error.code ?? "", connections.get(socket)?.last);
   });
-  return (socket) => void server.emit("connection", socket);
+  return (socket) => {
+    expectRequest(socket);
+    socket.on("close", () => forget(socket));
+    if (service.upgrade === undefined) {
+      server.emit("connection", socket);
+      return;
+    }
+    socket.on("error", ignoreError);
+    socket.once("data", (chunk: Buffer) => {
+      socket.off("error", ignoreError);
+      if (takeDerp(socket, chunk)) return;
+      socket.pause();
+      socket.unshift(chunk);
+      server.emit("connection", socket);
+      socket.resume();
+    });
+  };
 }
+
+/** A close follows. */
+function ignoreError(): void {}
 
 /**
  * Answers bytes that are no request.
