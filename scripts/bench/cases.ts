@@ -40,6 +40,14 @@ export type Work =
     }
   /** Memory that stays after a load, with idle connections of so many pairs. */
   | { readonly kind: "rest"; readonly load: LoadWork }
+  /** Pairs at a fixed pace, first on one relay, then each across two relays of a mesh. */
+  | {
+      readonly kind: "mesh";
+      readonly pairs: number;
+      readonly size: number;
+      /** Over all pairs. */
+      readonly packetsPerSecond: number;
+    }
   /** Idle connections of our own client, and a ping at short intervals. */
   | { readonly kind: "idle"; readonly count: number; readonly pingEveryMs: number };
 
@@ -212,6 +220,16 @@ export const cases: readonly Case[] = [
     ],
   },
   {
+    name: "mesh",
+    title: "10 pairs × 1280 B, 10,000 packets/s, on one relay and across two of a mesh",
+    work: { kind: "mesh", pairs: 10, size: 1_280, packetsPerSecond: 10_000 },
+    fresh: false,
+    figures: [
+      { value: "oneRelay", label: "CPU per packet, one relay", unit: "µs", better: "less" },
+      { value: "twoRelays", label: "CPU per packet, both relays together", unit: "µs", better: "less" },
+    ],
+  },
+  {
     name: "idle",
     title: "10,000 idle connections for 2 minutes",
     work: { kind: "idle", count: 10_000, pingEveryMs: 20 },
@@ -253,6 +271,7 @@ export function openFilesOf({ work }: Case): number {
     case "throttled":
     case "flood":
     case "rest":
+    case "mesh":
     default:
       return otherFiles;
   }

@@ -9,10 +9,11 @@ import { RelayFailure } from "../../relay/client/failure.ts";
 import { RunFailed, type Values } from "./derpbench.ts";
 import { type FloodTask, loadFlood } from "./load/flood.ts";
 import { type IdleTask, loadIdle } from "./load/idle.ts";
+import { loadMesh, type MeshTask } from "./load/mesh.ts";
 import { loadPing, type PingTask } from "./load/ping.ts";
 import { loadThrottled, type ThrottledTask } from "./load/throttled.ts";
 
-export type LoadTask = ThrottledTask | FloodTask | IdleTask | PingTask;
+export type LoadTask = ThrottledTask | FloodTask | IdleTask | MeshTask | PingTask;
 
 export const readyLine = "ready";
 
@@ -22,6 +23,8 @@ async function load(task: LoadTask): Promise<Values> {
       return await loadThrottled(task);
     case "flood":
       return await loadFlood(task);
+    case "mesh":
+      return await loadMesh(task);
     case "ping":
       return await loadPing(task);
     case "idle":

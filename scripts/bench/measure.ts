@@ -6,7 +6,7 @@ import { planRuns } from "./plan.ts";
 import type { Outcome } from "./record.ts";
 import { runCase, type Tools } from "./run-case.ts";
 import { startSlowLink } from "./slow-link.ts";
-import { type Server, type ServerFiles, startServer } from "./server.ts";
+import { type Server, type ServerFiles, startMesh, startServer } from "./server.ts";
 
 export interface MeasureOptions extends Omit<Tools, "enter"> {
   /** What runs each kind of relay. */
@@ -33,7 +33,7 @@ export async function measureCase(
   const slow = work.kind === "throttled" && work.by === "link" ? work.receivedPerSecond : undefined;
   await using link = slow === undefined ? undefined : await startSlowLink(slow, signal);
   const tools = { ...options, enter: link?.enter ?? ((command: readonly string[]) => command) };
-  await using servers = new Servers(tools, fresh);
+  await using servers = new Servers(tools, fresh, work.kind === "mesh" ? startMesh : startServer);
   for (const { round, server: kind } of planRuns([...programs.keys()], rounds)) {
     if (failures.has(kind)) continue;
     progress(`round ${round} of ${rounds}, ${kind}`);
@@ -56,11 +56,13 @@ export async function measureCase(
 class Servers implements AsyncDisposable {
   readonly #options: MeasureOptions & Tools;
   readonly #fresh: boolean;
+  readonly #start: typeof startServer;
   readonly #running = new Map<ServerKind, Server>();
 
-  constructor(options: MeasureOptions & Tools, fresh: boolean) {
+  constructor(options: MeasureOptions & Tools, fresh: boolean, start: typeof startServer) {
     this.#options = options;
     this.#fresh = fresh;
+    this.#start = start;
   }
 
   async get(kind: ServerKind, signal: AbortSignal): Promise<Server> {
@@ -69,7 +71,7 @@ class Servers implements AsyncDisposable {
     const running = this.#running.get(kind);
     if (running !== undefined) return running;
     const { programs, ...options } = this.#options;
-    const server = await startServer({ ...options, kind, program: programs.get(kind) ?? "" }, signal);
+    const server = await this.#start({ ...options, kind, program: programs.get(kind) ?? "" }, signal);
     this.#running.set(kind, server);
     return server;
   }

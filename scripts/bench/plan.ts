@@ -105,6 +105,8 @@ export function estimateRun(work: Work, scale: Scale): number {
       return start + scale.warmup + scale.slow + floodEnd;
     case "rest":
       return start + scale.warmup + scale.slow + scale.settle;
+    case "mesh":
+      return 2 * (start + scale.warmup + scale.load);
     case "idle":
     default:
       return start + 2 * connecting(work.count) + scale.idle;

@@ -34,7 +34,7 @@ export interface Tools {
 
 /** True for work that derpbench has a part in. */
 export function needsDerpbench({ kind }: Work): boolean {
-  return kind !== "throttled" && kind !== "flood" && kind !== "idle";
+  return kind !== "throttled" && kind !== "flood" && kind !== "idle" && kind !== "mesh";
 }
 
 /**
@@ -72,6 +72,12 @@ export async function runCase(
       const { kind, ...rates } = work;
       const times = { warmup: scale.warmup, seconds: scale.slow, end: floodEnd };
       return await loadOwn({ task: kind, target, ...rates, ...times }, tools, signal);
+    }
+    case "mesh": {
+      const { kind, ...rates } = work;
+      const other = { ...target, ...server.meshed };
+      const times = { warmup: scale.warmup, seconds: scale.load };
+      return await loadOwn({ task: kind, targets: [target, other], ...rates, ...times }, tools, signal);
     }
     case "rest": {
       const idle = { task: "idle", target, count: 2 * work.load.pairs } as const;

@@ -1,5 +1,5 @@
 /** The relays that are measured: the same files, flags and address, each on the CPU of servers. */
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -32,6 +32,8 @@ export interface ServerFiles extends AsyncDisposable {
 export interface Server extends LoadTarget, AsyncDisposable {
   readonly kind: ServerKind;
   readonly pin: string;
+  /** The region's other relay, of a mesh. */
+  readonly meshed?: LoadTarget;
 }
 
 export interface ServerOptions {
@@ -45,7 +47,7 @@ export interface ServerOptions {
   readonly enter: (command: readonly string[]) => readonly string[];
 }
 
-/** Makes key, certificate (EC P-256, as Let's Encrypt's) and program. @param code relay.mjs */
+/** Makes keys, certificate (EC P-256, as Let's Encrypt's) and program. @param code relay.mjs */
 export async function createServerFiles(code: Uint8Array): Promise<ServerFiles> {
   const folder = await mkdtemp(path.join(tmpdir(), "derpkit-bench-"));
   const certs = path.join(folder, "certs");
@@ -55,7 +57,10 @@ export async function createServerFiles(code: Uint8Array): Promise<ServerFiles> 
   await mkdir(certs);
   await writeFile(paths.crt, certificatePem);
   await writeFile(paths.key, keyPem, { mode: 0o600 });
-  await writeFile(keyFile(folder), renderKeyFile(generatePrivateKey()), { mode: 0o600 });
+  for (const file of [keyFile(folder), otherKeyFile(folder)]) {
+    await writeFile(file, renderKeyFile(generatePrivateKey()), { mode: 0o600 });
+  }
+  await writeFile(meshKeyFile(folder), randomBytes(32).toString("hex"), { mode: 0o600 });
   await writeFile(relay, code);
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   return { folder, relay, pin, [Symbol.asyncDispose]: remove };
@@ -67,12 +72,53 @@ export async function createServerFiles(code: Uint8Array): Promise<ServerFiles> 
  * @throws RunFailed if it ends instead
  */
 export async function startServer(options: ServerOptions, signal: AbortSignal): Promise<Server> {
-  const { kind, program, files, cpus, openFiles, enter } = options;
   const port = await chooseFreePort("tcp", new Set(), randomInt);
-  const command = [program, ...(kind === "derper" ? [] : [files.relay]), ...serverFlags(files.folder, port)];
+  return await startOn(port, serverFlags(options.files.folder, port), options, signal);
+}
+
+/**
+ * Starts two relays of one region, both on the CPU of servers.
+ *
+ * @throws RunFailed if one ends instead
+ */
+export async function startMesh(options: ServerOptions, signal: AbortSignal): Promise<Server> {
+  const { folder } = options.files;
+  const one = await chooseFreePort("tcp", new Set(), randomInt);
+  const two = await chooseFreePort("tcp", new Set([one]), randomInt);
+  const meshFlags = (other: number): string[] => [
+    `-mesh-psk-file=${meshKeyFile(folder)}`,
+    `-mesh-with=${hostName}:${other}`,
+  ];
+  const first = await startOn(one, [...serverFlags(folder, one), ...meshFlags(two)], options, signal);
+  try {
+    const flags = [...serverFlags(folder, two, otherKeyFile(folder)), ...meshFlags(one)];
+    const second = await startOn(two, flags, options, signal);
+    const stop = async (): Promise<void> => {
+      await Promise.all([first, second].map((server) => server[Symbol.asyncDispose]()));
+    };
+    return { ...first, meshed: { port: two, pid: second.pid }, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await first[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function startOn(
+  port: number,
+  flags: readonly string[],
+  { kind, program, files, cpus, openFiles, enter }: ServerOptions,
+  signal: AbortSignal,
+): Promise<Server> {
+  const command = [program, ...(kind === "derper" ? [] : [files.relay]), ...flags];
   const running = startProgram(enter(allowFiles(openFiles, pinCommand(cpus?.server, command))), {
     cwd: files.folder,
-    env: { PATH: process.env["PATH"], HOME: files.folder, STATE_DIRECTORY: files.folder },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: files.folder,
+      STATE_DIRECTORY: files.folder,
+      // What the other relay of a mesh shows is trusted as a root.
+      SSL_CERT_FILE: certificatePaths(path.join(files.folder, "certs"), hostName).crt,
+    },
   });
   try {
     await listens(running, port, signal);
@@ -85,13 +131,13 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
 }
 
 /** derper's, and so ours. What is not here is as by default. */
-export function serverFlags(folder: string, port: number): string[] {
+export function serverFlags(folder: string, port: number, key = keyFile(folder)): string[] {
   return [
     `-a=${hostName}:${port}`,
     `-hostname=${hostName}`,
     "-certmode=manual",
     `-certdir=${path.join(folder, "certs")}`,
-    `-c=${keyFile(folder)}`,
+    `-c=${key}`,
     "-http-port=-1",
     "-stun=false",
   ];
@@ -99,6 +145,15 @@ export function serverFlags(folder: string, port: number): string[] {
 
 function keyFile(folder: string): string {
   return path.join(folder, "derper.key");
+}
+
+/** Of the second relay of a mesh. */
+function otherKeyFile(folder: string): string {
+  return path.join(folder, "derper-2.key");
+}
+
+function meshKeyFile(folder: string): string {
+  return path.join(folder, "mesh.key");
 }
 
 /** Looks at the sockets of its network until it listens: no relay says when it does. */
