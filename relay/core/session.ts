@@ -96,7 +96,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #framesInFlush = 0;
   #notHereLimit: TokenBucket | undefined;
   /** Peers this client has heard from and is told about when they go. */
-  readonly #watched = new Set<Peer>();
+  #watched: Set<Peer> | undefined;
   #lastSource: Peer | undefined;
   #lastDestination: Peer | undefined;
   /** Who it is, from the login on, also once it has left. */
@@ -147,8 +147,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (state.kind === "closed") return;
     this.#now = now;
     if (state.kind === "open") state.heardBy = Number.POSITIVE_INFINITY;
+    this.#shared.turn.reading(now);
     this.#read(() => this.#reader.push(chunk, this));
-    this.#shared.turn.received(now);
+    this.#shared.turn.read(now);
   }
 
   /** The socket has passed on all that it held. */
@@ -241,7 +242,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
 
   peerGone(peer: Peer): void {
     this.#shared.counters.peerGoneDisconnected++;
-    this.#watched.delete(peer);
+    this.#watched?.delete(peer);
     if (this.#lastSource === peer) this.#lastSource = undefined;
     this.#sendControl(encodePeerGone(peer.key, PeerGoneReason.disconnected));
   }
@@ -475,7 +476,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (this.#origin.notIdeal) counters.notIdealConnections--;
     if (this.#home) counters.homeConnections--;
     if (this.#watching) router.unwatch(this);
-    for (const watched of this.#watched) {
+    for (const watched of this.#watched ?? []) {
       watched.watchers.delete(this);
       router.forget(watched);
     }
@@ -532,6 +533,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
       return;
     }
     this.#lastSource = source;
+    this.#watched ??= new Set();
     this.#watched.add(current);
     current.watchers.add(this);
   }

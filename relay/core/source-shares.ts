@@ -16,12 +16,16 @@ const maxLookedAt = 1_024;
 
 export class SourceShares {
   readonly #shares = new Map<Peer, Share>();
+  /** The same ones in any order, to go through them without garbage: it is done for each packet that is dropped. */
+  readonly #list: Share[] = [];
 
   /** A frame has come. Numbers rise. */
   add(source: Peer, number: number, bytes: number): void {
     const share = this.#shares.get(source);
     if (share === undefined) {
-      this.#shares.set(source, { bytes, frames: [number], first: 0 });
+      const first = { bytes, frames: [number], first: 0 };
+      this.#shares.set(source, first);
+      this.#list.push(first);
       return;
     }
     share.bytes += bytes;
@@ -36,6 +40,7 @@ export class SourceShares {
     share.first++;
     if (share.first === share.frames.length) {
       this.#shares.delete(source);
+      this.#forget(share);
     } else if (share.first > 64 && share.first * 2 > share.frames.length) {
       share.frames = share.frames.slice(share.first);
       share.first = 0;
@@ -44,15 +49,21 @@ export class SourceShares {
 
   /** The number of the oldest frame of the source with most bytes; of equals, of the one whose oldest frame is older. */
   oldestOfHeaviest(): number | undefined {
-    let [most, oldest, left] = [0, Number.POSITIVE_INFINITY, maxLookedAt];
-    for (const share of this.#shares.values()) {
+    let most = 0;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (let at = 0; at < this.#list.length && at < maxLookedAt; at++) {
+      const share = this.#list[at] as Share;
       const first = share.frames[share.first] as number;
       if (share.bytes > most || (share.bytes === most && first < oldest)) {
         most = share.bytes;
         oldest = first;
       }
-      if (--left === 0) break;
     }
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
+  }
+
+  #forget(share: Share): void {
+    const last = this.#list.pop() as Share;
+    if (last !== share) this.#list[this.#list.indexOf(share)] = last;
   }
 }

@@ -14,30 +14,53 @@ function stage() {
     shed() {},
   });
   /** A piece that leaves something to write for each of these clients. */
-  const piece = (...names: string[]): void => {
+  const piece = (now: number, names = ""): void => {
+    turn.reading(now);
     for (const name of names) turn.flushLater(client(name));
-    turn.received(0);
+    turn.read(now);
   };
   const taken = (): string => flushed.splice(0).join("");
-  return { turn, piece, taken, requests: () => requests };
+  return { turn, client, piece, taken, requests: () => requests };
 }
+
+test("while little comes, each piece is passed on at once, and no end is asked for", () => {
+  const { piece, taken, requests } = stage();
+  for (let now = 0; now < 5; now++) {
+    piece(now, "ab");
+    assert.equal(taken(), "ab");
+    piece(now + 0.5, "c");
+    assert.equal(taken(), "c");
+  }
+  assert.equal(requests(), 0);
+});
 
 test("what a busy turn brings is written at its end, in order, and the end is asked for once", () => {
   const { turn, piece, taken, requests } = stage();
-  for (const name of "abcdef") piece(name);
-  assert.deepEqual([requests(), taken()], [1, ""]);
+  for (const name of "abcdefghijkl") piece(0, name);
+  assert.equal(taken(), "abcdefgh");
+  assert.equal(requests(), 1);
   turn.end(0);
-  assert.equal(taken(), "abcdef");
+  assert.equal(taken(), "ijkl");
+  // The millisecond before was busy.
+  for (const name of "abc") piece(1, name);
+  assert.deepEqual([requests(), taken()], [2, ""]);
+  turn.end(1);
+  assert.equal(taken(), "abc");
+  piece(2, "d");
+  assert.equal(taken(), "d");
 });
 
-test("after a turn that brought little the first pieces are passed on at once, and only so many", () => {
-  const { turn, piece, taken, requests } = stage();
+test("what is to be written for another reason than a piece waits for the turn's end", () => {
+  const { turn, client, taken, requests } = stage();
+  turn.flushLater(client("a"));
+  turn.flushLater(client("b"));
+  assert.deepEqual([requests(), taken()], [1, ""]);
   turn.end(0);
-  piece("a", "b");
   assert.equal(taken(), "ab");
-  for (const name of "cdefg") piece(name);
-  assert.equal(taken(), "cde");
-  turn.end(0);
-  assert.equal(taken(), "fg");
-  assert.equal(requests(), 1);
+});
+
+test("a piece that leaves nothing to write asks for nothing", () => {
+  const { piece, taken, requests } = stage();
+  for (let count = 0; count < 20; count++) piece(0);
+  assert.deepEqual([requests(), taken()], [0, ""]);
 });

@@ -139,8 +139,6 @@ function takeOver(
   const connection = socket as Socket;
   const own = options.isOwnProbe(connection);
   if (!own) listener.begin(socket, socket);
-  connection.setNoDelay(true);
-  connection.setTimeout(0);
   if (keepaliveMs > 0) connection.setKeepAlive(true, keepaliveMs);
   const { remoteAddress = "", remotePort = 0 } = connection;
   const origin = { ip: mapIp(encodeIp(remoteAddress)), port: remotePort, notIdeal: upgrade.notIdeal };

@@ -114,7 +114,8 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
   });
   return (socket) => {
     expectRequest(socket);
-    socket.on("close", () => forget(socket));
+    const gone = (): void => forget(socket);
+    socket.on("close", gone);
     if (service.upgrade === undefined) {
       server.emit("connection", socket);
       return;
@@ -122,7 +123,10 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
     socket.on("error", ignoreError);
     socket.once("data", (chunk: Buffer) => {
       socket.off("error", ignoreError);
-      if (takeDerp(socket, chunk)) return;
+      if (takeDerp(socket, chunk)) {
+        socket.off("close", gone);
+        return;
+      }
       socket.pause();
       socket.unshift(chunk);
       server.emit("connection", socket);

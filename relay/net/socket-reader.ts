@@ -64,7 +64,8 @@ export function readSocket(
   } else {
     socket.on("data", (chunk: Buffer) => {
       reader.take(chunk);
-      giveBack(chunk);
+      // What comes over no socket may be the memory of who sent it.
+      if (socket instanceof Socket) giveBack(chunk);
     });
   }
   return reader;
