@@ -35,6 +35,8 @@ export async function openTls(
     rejectUnauthorized: false,
     ...options,
   });
+  // A relay that ends takes its connections along, at any moment: whoever reads notices by the close.
+  socket.on("error", () => {});
   await orGiveUp(once(socket, "secureConnect"), AbortSignal.timeout(patienceMs), () => "the TLS handshake");
   socket.setNoDelay(true);
   return socket;
