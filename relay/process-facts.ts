@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { totalmem } from "node:os";
 import type { ProcessFacts } from "./telemetry/sources.ts";
+import { statField } from "./process-stat.ts";
 
 /** Reads the facts as they are now. What only Linux tells is undefined elsewhere. */
 export function readProcessFacts(version: string): ProcessFacts {
@@ -48,9 +49,9 @@ export function parseLimit(limits: string | undefined, name: string): number | u
   return soft === "unlimited" ? 2 ** 64 - 1 : toNumber(soft);
 }
 
-/** `vsize` of /proc/self/stat, the 23rd field. The second is the program's name, which may hold spaces and brackets. */
+/** `vsize` of /proc/self/stat. */
 export function parseVirtualBytes(stat: string | undefined): number | undefined {
-  return toNumber(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[20]);
+  return toNumber(statField(stat ?? "", 23));
 }
 
 /** For listeners, links to other relays, queries, and files that are read again. */

@@ -9,6 +9,8 @@ interface Share {
   /** Frames in order, by their number in the queue; those before `first` have left. */
   frames: number[];
   first: number;
+  /** Its place in the list. */
+  at: number;
 }
 
 /** Sources that are looked at for one drop. More than a client has peers, and still quick. */
@@ -23,9 +25,9 @@ export class SourceShares {
   add(source: Peer, number: number, bytes: number): void {
     const share = this.#shares.get(source);
     if (share === undefined) {
-      const first = { bytes, frames: [number], first: 0 };
-      this.#shares.set(source, first);
-      this.#list.push(first);
+      const begun = { bytes, frames: [number], first: 0, at: this.#list.length };
+      this.#shares.set(source, begun);
+      this.#list.push(begun);
       return;
     }
     share.bytes += bytes;
@@ -62,8 +64,11 @@ export class SourceShares {
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
   }
 
-  #forget(share: Share): void {
+  /** The last one of the list takes its place. */
+  #forget({ at }: Share): void {
     const last = this.#list.pop() as Share;
-    if (last !== share) this.#list[this.#list.indexOf(share)] = last;
+    if (at === this.#list.length) return;
+    last.at = at;
+    this.#list[at] = last;
   }
 }

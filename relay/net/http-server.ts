@@ -104,9 +104,12 @@ export function createHttpServer(service: HttpService): (socket: Duplex) => void
   server.on("connect", (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     forget(socket);
     const request = parseRequest(headOf(message));
-    const takeOver = "status" in request ? undefined : service.connect?.(message);
-    if ("status" in request) dismiss(socket, request);
-    else if (takeOver === undefined) dismiss(socket, service.answer(request, message, socket));
+    if ("status" in request) {
+      dismiss(socket, request);
+      return;
+    }
+    const takeOver = service.connect?.(message);
+    if (takeOver === undefined) dismiss(socket, service.answer(request, message, socket));
     else takeOver(socket, head);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import timers from "node:timers/promises";
 import type { NodeKey } from "../../../relay/crypto/keys.ts";
+import { statField } from "../../../relay/process-stat.ts";
 import { encodeSendPacket } from "../../../relay/protocol/writer.ts";
 import { RunFailed, type Values } from "../derpbench.ts";
 import { type Client, createConnect, type Target } from "./client.ts";
@@ -76,10 +77,9 @@ async function cpuTime(pids: ReadonlySet<number>): Promise<number> {
   let ticks = 0;
   for (const pid of pids) {
     const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-    // The name, in brackets, may hold blanks; user and system time are the 12th and 13th field after it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields.length < 13) throw new RunFailed("the relay has ended");
-    ticks += Number(fields[11]) + Number(fields[12]);
+    const [user, system] = [statField(stat, 14), statField(stat, 15)];
+    if (user === undefined || system === undefined) throw new RunFailed("the relay has ended");
+    ticks += Number(user) + Number(system);
   }
   return ticks * microsecondsPerTick;
 }
