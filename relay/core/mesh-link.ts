@@ -9,7 +9,7 @@ import { FrameType, keyLength } from "../protocol/frame.ts";
 import { encodeFrame } from "../protocol/writer.ts";
 import { Outbox, type OutboxObserver } from "./outbox.ts";
 import type { Forwarder, Peer } from "./peer.ts";
-import type { Flushable, Shared, Transport } from "./session-context.ts";
+import { type Flushable, noteBlocked, type Shared, type Transport } from "./session-context.ts";
 
 /** A relay sends a KeepAlive each minute; one that is silent for so long is dead. */
 const silentMs = 120_000;
@@ -23,7 +23,6 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
   /** Keys that the other relay has, as latin1 text. */
   readonly #keys = new Map<string, NodeKey>();
   #heardBy: number;
-  #writeBy = Number.POSITIVE_INFINITY;
   #flushWanted = false;
   #closed = false;
 
@@ -82,22 +81,21 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
     this.#flushWanted = false;
     if (this.#closed) return;
     this.#outbox.flush(now);
-    this.#afterWrite(now);
+    noteBlocked(this, this.#outbox, this.#shared);
   }
 
   handleDrained(now: number): void {
     if (this.#closed) return;
-    this.#writeBy = Number.POSITIVE_INFINITY;
     this.#outbox.handleDrained(now);
-    this.#afterWrite(now);
+    noteBlocked(this, this.#outbox, this.#shared);
   }
 
   nextDeadline(): number {
-    return Math.min(this.#heardBy, this.#writeBy);
+    return Math.min(this.#heardBy, this.#outbox.blockedSince + stuckMs);
   }
 
   tick(now: number): void {
-    if (now >= this.#writeBy) this.close("write-timeout");
+    if (now >= this.#outbox.blockedSince + stuckMs) this.close("write-timeout");
     else if (now >= this.#heardBy) this.close("silent");
   }
 
@@ -125,11 +123,5 @@ export class MeshLink implements Forwarder, Flushable, OutboxObserver {
     if (this.#flushWanted) return;
     this.#flushWanted = true;
     this.#shared.turn.flushLater(this);
-  }
-
-  #afterWrite(now: number): void {
-    if (!this.#outbox.blocked) return void this.#shared.blocked.delete(this);
-    this.#shared.blocked.add(this);
-    if (this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = now + stuckMs;
   }
 }

@@ -51,7 +51,8 @@ export class Outbox {
    * as long as the others', so that a flood of it leaves them their part (repair Q18).
    */
   #discoNext = true;
-  #blocked = false;
+  /** Infinity while the socket takes what it is given. */
+  #blockedSince = Number.POSITIVE_INFINITY;
 
   /** @param type of the frames that packets become: RecvPacket for a client, ForwardPacket for a relay */
   constructor(pipe: Pipe, type: number, pool: SlabPool, limits: QueueLimits, observer: OutboxObserver) {
@@ -64,7 +65,12 @@ export class Outbox {
 
   /** True while the socket holds bytes that it could not pass on. */
   get blocked(): boolean {
-    return this.#blocked;
+    return this.#blockedSince < Number.POSITIVE_INFINITY;
+  }
+
+  /** Since when it has not passed on anything, in the caller's time; Infinity while it is not blocked. */
+  get blockedSince(): number {
+    return this.#blockedSince;
   }
 
   /** Frames that wait and are no packets. */
@@ -81,7 +87,7 @@ export class Outbox {
     const lane = disco ? (this.#disco ??= this.#openLane(true)) : (this.#other ??= this.#openLane(false));
     lane.queue.push(source, packet, start, end, now, lane.observer);
     // A turn may bring more than one slab; what is whole need not wait for the turn's end.
-    if (!this.#blocked && lane.queue.bytes >= slabSize) this.flush(now);
+    if (!this.blocked && lane.queue.bytes >= slabSize) this.flush(now);
   }
 
   /** Writes what waits, as far as the socket takes it. */
@@ -91,7 +97,7 @@ export class Outbox {
 
   /** The socket has passed on everything that it held. */
   handleDrained(now: number): void {
-    this.#blocked = false;
+    this.#blockedSince = Number.POSITIVE_INFINITY;
     this.#disco?.queue.release();
     this.#other?.queue.release();
     this.#send(pieceSize, now);
@@ -127,26 +133,26 @@ export class Outbox {
   }
 
   #send(maxPiece: number, now: number): void {
-    if (this.#control.length > 0 && !this.#blocked) {
+    if (this.#control.length > 0 && !this.blocked) {
       const frames = this.#control.length === 1 ? (this.#control[0] as Buffer) : Buffer.concat(this.#control);
       this.#control = [];
-      this.#blocked = !this.#pipe.write(frames);
+      if (!this.#pipe.write(frames)) this.#blockedSince = now;
     }
     let idle = 0;
-    while (!this.#blocked && idle < 2) {
+    while (!this.blocked && idle < 2) {
       const sent = this.#discoNext
         ? this.#sendPiece(this.#disco, maxPiece / 4, now)
         : this.#sendPiece(this.#other, maxPiece, now);
       idle = sent ? 0 : idle + 1;
       this.#discoNext = !this.#discoNext;
     }
-    if (!this.#blocked) this.#discoNext = true;
+    if (!this.blocked) this.#discoNext = true;
   }
 
   /** @returns false if the lane has nothing to send */
   #sendPiece(lane: Lane | undefined, maxPiece: number, now: number): boolean {
     const piece = lane?.queue.take(maxPiece, now, lane.observer);
-    if (piece !== undefined && !this.#pipe.write(piece)) this.#blocked = true;
+    if (piece !== undefined && !this.#pipe.write(piece)) this.#blockedSince = now;
     else lane?.queue.release();
     return piece !== undefined;
   }

@@ -2,7 +2,7 @@
 import type { NodeKey, PrivateKey } from "../crypto/keys.ts";
 import type { RateLimit } from "./byte-bucket.ts";
 import type { Counters } from "./counters.ts";
-import type { Pipe } from "./outbox.ts";
+import type { Outbox, Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
 import type { Router } from "./router.ts";
 import type { SlabPool } from "./slab-pool.ts";
@@ -97,6 +97,12 @@ export interface Flushable {
   readonly queuedBytes: number;
   /** Gives up some of what waits, for memory is short. */
   shed(): void;
+}
+
+/** Remembers whether somebody's socket takes anything: memory is looked for among those whose sockets do not. */
+export function noteBlocked(holder: Flushable, { blocked }: Outbox, shared: Shared): void {
+  if (blocked) shared.blocked.add(holder);
+  else shared.blocked.delete(holder);
 }
 
 /** What time acts on. */

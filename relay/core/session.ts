@@ -30,7 +30,15 @@ import { ByteBucket } from "./byte-bucket.ts";
 import { observe } from "./histogram.ts";
 import { Outbox, type OutboxObserver } from "./outbox.ts";
 import type { PresenceWatcher } from "./router.ts";
-import type { CloseReason, Gate, Origin, Shared, Ticking, Transport } from "./session-context.ts";
+import {
+  type CloseReason,
+  type Gate,
+  noteBlocked,
+  type Origin,
+  type Shared,
+  type Ticking,
+  type Transport,
+} from "./session-context.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import type { ClientTrace } from "./trace.ts";
 
@@ -79,7 +87,6 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #state: State;
   /** The time of the call that is being handled. */
   #now: number;
-  #writeBy = Number.POSITIVE_INFINITY;
   /** When the client has to go, for the relay stops. */
   #leaveAt = Number.POSITIVE_INFINITY;
   #pongPending = false;
@@ -156,7 +163,6 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   handleDrained(now: number): void {
     if (this.closed) return;
     this.#now = now;
-    this.#writeBy = Number.POSITIVE_INFINITY;
     this.#outbox.handleDrained(now);
     this.#afterWrite();
   }
@@ -570,14 +576,17 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#shared.turn.flushLater(this);
   }
 
+  /** By when a full socket has to pass something on. */
+  get #writeBy(): number {
+    const { writeMs, meshWriteMs } = this.#shared.limits;
+    const most = this.role === "mesh" ? meshWriteMs : writeMs;
+    return most > 0 ? this.#outbox.blockedSince + most : Number.POSITIVE_INFINITY;
+  }
+
   #afterWrite(): void {
-    const { writeMs: clientMs, meshWriteMs } = this.#shared.limits;
-    const writeMs = this.#state.kind === "open" && this.#state.mesh ? meshWriteMs : clientMs;
     // The slot is free once the pong is with the socket: the client may have it, and ping again, before Node says so.
     if (this.#outbox.controlFrames === 0) this.#pongPending = false;
-    if (!this.#outbox.blocked) return void this.#shared.blocked.delete(this);
-    this.#shared.blocked.add(this);
-    if (writeMs > 0 && this.#writeBy === Number.POSITIVE_INFINITY) this.#writeBy = this.#now + writeMs;
+    noteBlocked(this, this.#outbox, this.#shared);
   }
 }
 
