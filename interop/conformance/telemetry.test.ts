@@ -1,4 +1,4 @@
-/** Statements 32, 53, 55, 61, 66, 71, 107 as far as they count something, 114 to 117, and 121. */
+/** Statements 32, 53, 55, 61, 66, 71, 107 as far as they count something, and 114 to 117. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { FrameType, PeerGoneReason } from "../../relay/protocol/frame.ts";
@@ -8,7 +8,7 @@ import { discoPacket } from "../../relay/testing/cast.ts";
 import { join } from "./client.ts";
 import { ask, get, headerOf } from "./http.ts";
 import { metricsBecome, readMetrics } from "./metrics.ts";
-import { outstanding, statement } from "./suite.ts";
+import { statement } from "./suite.ts";
 
 const own = { relay: {} };
 
@@ -234,9 +234,4 @@ statement(
     assert.match(headerOf(answer, "Content-Type") ?? "", /^text\/plain/);
   },
   own,
-);
-
-outstanding(
-  "121. Given 10 000 idle connections, then KeepAlives are spread over 60–65 s, memory per connection is below derper's 63–100 KiB and the event loop stays responsive.",
-  "comes with the benchmarks",
 );

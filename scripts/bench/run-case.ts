@@ -22,14 +22,18 @@ import { floodEnd, type Scale, settleOf } from "./plan.ts";
 import { type Program, runProgram, startProgram } from "./processes.ts";
 import { hostName, type Server } from "./server.ts";
 
-export interface Tools {
-  /** Path of derpbench; undefined where it could not be had. */
-  readonly derpbench: string | undefined;
+/** How a client of our own is run. */
+export interface ClientTools {
   readonly cpus: Cpus | undefined;
   readonly openFiles: number;
-  readonly scale: Scale;
   /** Puts a command where the relay can be reached. */
   readonly enter: (command: readonly string[]) => readonly string[];
+}
+
+export interface Tools extends ClientTools {
+  /** Path of derpbench; undefined where it could not be had. */
+  readonly derpbench: string | undefined;
+  readonly scale: Scale;
 }
 
 /** True for work that derpbench has a part in. */
@@ -128,9 +132,9 @@ async function rest(work: LoadWork, server: Server, tools: Tools, signal: AbortS
 }
 
 /** Does something while idle connections are there. @returns what came of it, and what of them afterwards */
-async function whileIdle<T>(
+export async function whileIdle<T>(
   task: LoadTask & { task: "idle" },
-  tools: Tools,
+  tools: ClientTools,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<{ readonly during: T; readonly after: Values }> {
@@ -160,11 +164,12 @@ function readLines(program: Program, signal: AbortSignal): { next(): Promise<str
   };
 }
 
-async function loadOwn(task: LoadTask, tools: Tools, signal: AbortSignal): Promise<Values> {
+/** Runs a task to its end. @throws RunFailed if the relay does not get through it */
+export async function loadOwn(task: LoadTask, tools: ClientTools, signal: AbortSignal): Promise<Values> {
   return parseValues(await runProgram(loadCommand(task, tools), signal));
 }
 
-function loadCommand(task: LoadTask, { cpus, openFiles, enter }: Tools): readonly string[] {
+function loadCommand(task: LoadTask, { cpus, openFiles, enter }: ClientTools): readonly string[] {
   const program = path.join(import.meta.dirname, "load-client.ts");
   const command = [process.execPath, program, JSON.stringify(task)];
   return enter(allowFiles(openFiles, pinCommand(cpus?.generator, command)));
