@@ -94,6 +94,40 @@ test("random frames in random pieces are handed over once, in order and whole", 
   );
 });
 
+test("large frames of many streams that are gathered side by side keep their own bytes", () => {
+  const lengths = [16_384, 16_385, 40_000, 65_568, 65_600, 65_601, 200_000];
+  const streams = lengths.map((length, index) => {
+    const frames = [1, 2, 3].map((round) =>
+      encodeFrame(FrameType.sendPacket, Buffer.alloc(length, 16 * round + index)),
+    );
+    return { bytes: Buffer.concat(frames), reader: new FrameReader(), at: 0, seen: [] as string[] };
+  });
+  const sinkOf = (seen: string[]): FrameSink => ({
+    header: () => Verdict.deliver,
+    frame(_, buffer, start, end) {
+      const payload = buffer.subarray(start, end);
+      seen.push(
+        `${payload.length} of ${payload.every((byte) => byte === payload[0]) ? payload[0] : "several"}`,
+      );
+      return true;
+    },
+  });
+  // Turn and turn about, so that each stream has a frame under way while others end theirs.
+  for (let round = 0; streams.some(({ at, bytes }) => at < bytes.length); round++) {
+    for (const stream of streams) {
+      const piece = 5_000 + ((round * 7_919) % 20_000);
+      stream.reader.push(stream.bytes.subarray(stream.at, stream.at + piece), sinkOf(stream.seen));
+      stream.at += piece;
+    }
+  }
+  for (const [index, { seen }] of streams.entries()) {
+    assert.deepEqual(
+      seen,
+      [1, 2, 3].map((round) => `${lengths[index]} of ${16 * round + index}`),
+    );
+  }
+});
+
 test("nothing is read after a refused frame, or after the sink asks to stop", () => {
   const after = encodeFrame(FrameType.keepAlive);
   for (const type of [0x7e, 0x7d]) {

@@ -5,6 +5,7 @@
  * chunks is gathered, in a buffer that grows with what has arrived and never with what a header merely announces.
  */
 import { headerLength } from "./frame.ts";
+import { giveGatherBuffer, takeGatherBuffer } from "./gather-buffers.ts";
 
 /** What to do with a frame, decided on its header alone, before any memory is spent on it. */
 export const Verdict = {
@@ -28,8 +29,10 @@ export interface FrameSink {
   frame(type: number, buffer: Buffer, start: number, end: number): boolean;
 }
 
-/** The first piece of a gathered payload, and the step below which growing is not worth a copy. */
+/** Room for a payload that has just begun. */
 const firstPiece = 4_096;
+/** So many times as much as has come, so that the largest packet is moved once or twice while it grows. */
+const growth = 4;
 
 export class FrameReader {
   /** The five header bytes, as far as they have come in an earlier chunk; undefined until a header has been split. */
@@ -146,8 +149,9 @@ export class FrameReader {
     const filled = this.#payloadFill + taken;
     let payload = this.#payload as Buffer;
     if (filled > payload.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(this.#length, Math.max(filled, 2 * payload.length)));
+      const grown = takeGatherBuffer(Math.min(this.#length, Math.max(filled, growth * payload.length)));
       payload.copy(grown, 0, 0, this.#payloadFill);
+      giveGatherBuffer(payload);
       this.#payload = payload = grown;
     }
     chunk.copy(payload, this.#payloadFill, 0, taken);
@@ -155,6 +159,7 @@ export class FrameReader {
     if (filled === this.#length) {
       this.#payload = undefined;
       this.#stopped = !sink.frame(this.#type, payload, 0, filled);
+      giveGatherBuffer(payload);
     }
     return taken;
   }
