@@ -68,7 +68,9 @@ test("what is recognised, Node's parser reads alike", async (t) => {
   t.after(() => server.close());
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const changes = fc.array(fc.record({ at: fc.nat(request.length - 1), byte: fc.nat(255) }), {
+  // Most bytes of a request may be another printable one, and hardly any may be one that is not.
+  const byte = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0x20, max: 0x7e }) }, fc.nat(255));
+  const changes = fc.array(fc.record({ at: fc.nat(request.length - 1), byte }), {
     minLength: 1,
     maxLength: 3,
   });
@@ -89,5 +91,5 @@ test("what is recognised, Node's parser reads alike", async (t) => {
     client.destroy();
   });
   await fc.assert(property, { numRuns: 2_000 });
-  assert.ok(recognised > 100);
+  assert.ok(recognised > 100, `${recognised} of 2,000 were recognised: the test proves less than it says`);
 });
