@@ -29,10 +29,12 @@ export interface FrameSink {
   frame(type: number, buffer: Buffer, start: number, end: number): boolean;
 }
 
-/** Room for a payload that has just begun. */
-const firstPiece = 4_096;
-/** So many times as much as has come, so that the largest packet is moved once or twice while it grows. */
-const growth = 4;
+/** Room for a payload of which little has come. */
+const leastRoom = 4_096;
+/** Room for so many times as much as has come. */
+const growth = 2;
+/** A payload before its first byte. */
+const nothing = Buffer.alloc(0);
 
 export class FrameReader {
   /** The five header bytes, as far as they have come in an earlier chunk; undefined until a header has been split. */
@@ -138,7 +140,7 @@ export class FrameReader {
     } else if (verdict === Verdict.skip) {
       this.#skip = length;
     } else {
-      this.#payload = Buffer.allocUnsafeSlow(Math.min(length, firstPiece));
+      this.#payload = nothing;
       this.#payloadFill = 0;
     }
   }
@@ -149,7 +151,7 @@ export class FrameReader {
     const filled = this.#payloadFill + taken;
     let payload = this.#payload as Buffer;
     if (filled > payload.length) {
-      const grown = takeGatherBuffer(Math.min(this.#length, Math.max(filled, growth * payload.length)));
+      const grown = takeGatherBuffer(Math.min(this.#length, Math.max(leastRoom, growth * filled)));
       payload.copy(grown, 0, 0, this.#payloadFill);
       giveGatherBuffer(payload);
       this.#payload = payload = grown;
