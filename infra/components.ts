@@ -1,15 +1,23 @@
 /** What the package offers to other Pulumi programs. */
 export type {
+  Boot,
   Cloud,
   CloudContext,
   FleetNode,
-  NodeDescription,
   NodeFacts,
+  NodeIdentity,
   OpenCloud,
+  PreviousNode,
+  Site,
 } from "./clouds/cloud.ts";
 export { openLocalCloud } from "./clouds/local.ts";
+export type { CloudName } from "./clouds/places.ts";
+export type { FleetConfig, NodeConfig, RegionConfig } from "./config/fleet.ts";
+export { createFleet } from "./create-fleet.ts";
 export { buildDerpMap } from "./derpmap/build.ts";
 export type { DerpMap, DerpNode, DerpRegion } from "./derpmap/derp-map.ts";
+export { type Dns, type DnsRecord, noDns, type PlannedRecord } from "./dns/dns.ts";
+export type { ProgramOutputs } from "./program.ts";
 export { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
-export { RelayNode, type RelayNodeArgs } from "./relay-node.ts";
-export { type FleetRegion, RelayRegion, type RegionNodeArgs, type RelayRegionArgs } from "./relay-region.ts";
+export { type FleetBoot, type PlannedNode, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
+export { type FleetRegion, RelayRegion, type RelayRegionArgs } from "./relay-region.ts";

@@ -1,10 +1,15 @@
 /** The Pulumi program: configuration in, fleet and derpMap out. It starts no process. */
 import * as pulumi from "@pulumi/pulumi";
-import type { CloudContext, FleetNode } from "./clouds/cloud.ts";
+import { KitError } from "../relay/errors.ts";
+import type { CloudContext, PreviousNode } from "./clouds/cloud.ts";
 import { openClouds } from "./clouds/clouds.ts";
+import type { FleetConfig } from "./config/fleet.ts";
 import { parseFleetConfig } from "./config/parse.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
+import { type Dns, noDns, type PlannedRecord } from "./dns/dns.ts";
+import { describeNext } from "./next.ts";
 import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
+import type { PlannedNode } from "./relay-node.ts";
 
 export interface ProgramContext extends CloudContext {
   /** Whose configuration it is, for messages: a file or a stack. */
@@ -14,38 +19,75 @@ export interface ProgramContext extends CloudContext {
 }
 
 export interface ProgramOutputs {
-  readonly derpMap: pulumi.Output<DerpMap>;
-  readonly nodes: pulumi.Output<FleetNode[]>;
+  /** Ready to paste into the tailnet policy. */
+  readonly derpMap: DerpMap<pulumi.Input<string>>;
+  /** The same as text. */
+  readonly derpMapJson: pulumi.Output<string>;
+  readonly nodes: readonly PlannedNode[];
+  /** Of the nodes' names, made by the stack or to be made by hand. */
+  readonly dnsRecords: readonly PlannedRecord[];
+  /** What to do now, in words. */
+  readonly next: readonly string[];
+}
+
+/** A fleet's resources, before they are declared. */
+export interface PreparedFleet extends RelayFleetArgs {
+  readonly config: FleetConfig;
 }
 
 /**
  * Reads the stack's configuration and opens its clouds, before any resource is declared.
  *
- * @throws KitError `config-invalid`, and whatever the clouds find wrong
+ * @throws KitError `config-invalid`, `region-in-use`, and whatever the clouds find wrong
  */
-export async function prepareFleet(context: ProgramContext): Promise<RelayFleetArgs> {
-  const { where, secretKeys } = context;
-  const fleet = parseFleetConfig({ where, secretKeys, values: pulumi.runtime.allConfig() });
-  for (const { id, nodes } of fleet.regions.filter((region) => region.nodes.length > 1)) {
+export async function prepareFleet(context: ProgramContext): Promise<PreparedFleet> {
+  const { where, secretKeys, stack, previous } = context;
+  const config = parseFleetConfig({ where, secretKeys, values: pulumi.runtime.allConfig() });
+  refuseRemoval(config, previous);
+  for (const { id, nodes } of config.regions.filter((region) => region.nodes.length > 1)) {
     context.log.warn(
       `region ${id} has ${nodes.length} nodes, and relays of this version do not mesh: clients on different nodes of it ` +
         "do not reach each other",
     );
   }
-  const cloudOf = await openClouds(fleet, context);
+  const { regions, trustedKeys, delivery } = config;
   return {
-    regions: fleet.regions.map(({ id, code, name, cloud, nodes }) => ({
-      regionId: id,
-      regionCode: code,
-      regionName: name,
-      nodes,
-      cloud: cloudOf(cloud),
-    })),
+    config,
+    regions,
+    cloudOf: await openClouds(config, context),
+    dns: await openDns(config, context),
+    boot: { stack, trustedKeys, deliveryUrl: delivery?.url ?? "" },
   };
 }
 
 /** Declares the fleet's resources. Runs inside a Pulumi stack. */
-export function declareFleet(args: RelayFleetArgs): ProgramOutputs {
-  const { derpMap, nodes } = new RelayFleet("derp", args);
-  return { derpMap, nodes };
+export function declareFleet({ config, ...args }: PreparedFleet): ProgramOutputs {
+  const { derpMap, nodes, records } = new RelayFleet("derp", args);
+  return {
+    derpMap,
+    derpMapJson: pulumi.output(derpMap).apply((map) => JSON.stringify(map, null, 2)),
+    nodes,
+    dnsRecords: records,
+    next: describeNext(config, nodes, records),
+  };
+}
+
+async function openDns({ dns }: FleetConfig, { offline }: CloudContext): Promise<Dns> {
+  if (dns.provider === "none" || dns.zone === undefined) return noDns(dns.ttl);
+  const { openCloudflare } = await import("./dns/cloudflare.ts");
+  return await openCloudflare(dns.zone, dns.ttl, offline);
+}
+
+/** The engine would refuse as well, for their resources are protected, but it does not know the way out. */
+function refuseRemoval({ regions }: FleetConfig, previous: readonly PreviousNode[]): void {
+  const present = new Set(regions.map(({ id }) => id));
+  const gone = previous.filter(({ regionId, state }) => !present.has(regionId) && state !== "retired");
+  if (gone.length === 0) return;
+  const byRegion = Map.groupBy(gone, ({ regionId }) => regionId);
+  throw new KitError("region-in-use", {
+    problems: [...byRegion].map(([id, nodes]) => ({
+      path: `region ${id}`,
+      message: `is ${nodes[0]?.state} and no longer in the configuration`,
+    })),
+  });
 }

@@ -1,36 +1,47 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import type { Cloud, NodeFacts } from "./clouds/cloud.ts";
+import type { Cloud } from "./clouds/cloud.ts";
+import { noDns, type PlannedRecord } from "./dns/dns.ts";
 import { RelayFleet } from "./relay-fleet.ts";
+import { type Declared, declaredAre, recordResources, valueOf } from "./testing/recorded.ts";
+import { regionOf } from "./testing/region.ts";
 
-/** What was registered: `name (type)`, in no particular order. */
-let registered: string[] = [];
-
+let declared: Declared[] = [];
 before(async () => {
-  const newResource = ({ name, type, inputs }: pulumi.runtime.MockResourceArgs) => {
-    registered.push(`${name} (${type})`);
-    return { id: name, state: inputs };
-  };
-  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "derpkit", "test", true);
+  declared = await recordResources();
 });
 
-/** A cloud whose machines have the addresses that `addressOf` gives; it notes what it is asked for. */
+const boot = { stack: "test", deliveryUrl: "https://downloads.example.com/", trustedKeys: [] };
+
+/** A cloud whose nodes have the addresses that `addressOf` gives. It notes what it is asked for, in order. */
 function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
   const asked: string[] = [];
-  const createMachine = (node: string, name: string, { parent }: pulumi.ResourceOptions): NodeFacts => {
-    asked.push(`${node}: ${name}, child of ${parent?.constructor.name}`);
-    return {
-      certName: "",
-      ipv4: addressOf(node),
-      ipv6: "none",
-      derpPort: 443,
-      stunPort: 3478,
-      listen: ":443",
-    };
+  const booted = new Map<string, string>();
+  const cloud: Cloud = {
+    createSite({ id }, name, { parent, protect }) {
+      asked.push(`site ${id}: ${name}, child of ${parent?.constructor.name}, protected ${protect}`);
+      return {
+        createIdentity: (node, prefix, hostName, options) => {
+          asked.push(
+            `${node}: ${prefix}, ${hostName}, child of ${options.parent?.constructor.name}, protected ${options.protect}`,
+          );
+          return {
+            ipv4: addressOf(node),
+            ipv6: "none",
+            derpPort: 443,
+            stunPort: 3478,
+            listen: ":443",
+            createMachine({ userData }, machine) {
+              asked.push(`${node}: machine, protected ${machine.protect ?? false}`);
+              booted.set(node, userData("/dev/sdb"));
+            },
+          };
+        },
+      };
+    },
   };
-  const cloud: Cloud = { createMachine };
-  return { asked, cloud };
+  return { asked, booted, cloudOf: () => cloud };
 }
 
 /** A value that only the cloud knows, as in a preview. */
@@ -38,89 +49,146 @@ function knownAfterUp(): pulumi.Output<string> {
   return pulumi.output(pulumi.unknown).apply(String);
 }
 
-async function valueOf<Value>(output: pulumi.Output<Value>): Promise<pulumi.Unwrap<Value>> {
-  return new Promise((resolve) => pulumi.output(output).apply(resolve));
-}
+const ipv4 = (node: string): string => `192.0.2.${node.charCodeAt(3) - 96}`;
+const alfa = regionOf({ addresses: ["ipv4"] });
+const bravo = regionOf({
+  id: 902,
+  code: "bravo",
+  name: "Bravo",
+  nodes: [{ name: "902b" }, { name: "902a" }],
+});
 
 test("a fleet is a component for each region and node, whose names come from ids and not from places in a list", async () => {
-  const { asked, cloud } = fakeCloud((node) => `192.0.2.${node.charCodeAt(3) - 96}`);
-  registered = [];
-  const nodes = [
-    { name: "902b", hostName: "b.example" },
-    { name: "902a", hostName: pulumi.output("a.example") },
-  ];
-  const fleet = new RelayFleet("derp", {
-    regions: [
-      { regionId: 902, regionCode: "bravo", regionName: pulumi.output("Bravo"), nodes, cloud },
-      {
-        regionId: 901,
-        regionCode: "alfa",
-        regionName: "Alfa",
-        nodes: [{ name: "901a", hostName: "c.example" }],
-        cloud,
-      },
+  const { asked, cloudOf } = fakeCloud(ipv4);
+  const from = declared.length;
+  const fleet = new RelayFleet("derp", { regions: [bravo, alfa], cloudOf, dns: noDns(300), boot });
+  const map = await valueOf(pulumi.output(fleet.derpMap));
+  await declaredAre(declared, from + 6);
+  assert.deepEqual(
+    declared
+      .slice(from)
+      .map(({ name, type }) => `${name} (${type})`)
+      .toSorted(),
+    [
+      "derp (derpkit:index:RelayFleet)",
+      "derp-901 (derpkit:index:RelayRegion)",
+      "derp-901-901a (derpkit:index:RelayNode)",
+      "derp-902 (derpkit:index:RelayRegion)",
+      "derp-902-902a (derpkit:index:RelayNode)",
+      "derp-902-902b (derpkit:index:RelayNode)",
     ],
-  });
-  const map = await valueOf(fleet.derpMap);
-  assert.deepEqual(registered.toSorted(), [
-    "derp (derpkit:index:RelayFleet)",
-    "derp-901 (derpkit:index:RelayRegion)",
-    "derp-901-901a (derpkit:index:RelayNode)",
-    "derp-902 (derpkit:index:RelayRegion)",
-    "derp-902-902a (derpkit:index:RelayNode)",
-    "derp-902-902b (derpkit:index:RelayNode)",
-  ]);
-  assert.deepEqual(asked.toSorted(), [
-    "901a: derp-901-901a, child of RelayNode",
-    "902a: derp-902-902a, child of RelayNode",
-    "902b: derp-902-902b, child of RelayNode",
+  );
+  assert.deepEqual(asked, [
+    "site 901: derp-901, child of RelayRegion, protected true",
+    "901a: derp-901-901a, 901a.derp.example.com, child of RelayNode, protected true",
+    "901a: machine, protected false",
+    "site 902: derp-902, child of RelayRegion, protected true",
+    "902b: derp-902-902b, 902b.derp.example.com, child of RelayNode, protected true",
+    "902b: machine, protected false",
+    "902a: derp-902-902a, 902a.derp.example.com, child of RelayNode, protected true",
+    "902a: machine, protected false",
   ]);
   assert.deepEqual(
     map.Regions["902"]?.Nodes.map(({ Name, HostName, IPv4 }) => [Name, HostName, IPv4]),
     [
-      ["902b", "b.example", "192.0.2.2"],
-      ["902a", "a.example", "192.0.2.1"],
+      ["902b", "902b.derp.example.com", "192.0.2.2"],
+      ["902a", "902a.derp.example.com", "192.0.2.1"],
     ],
   );
   assert.deepEqual(
-    (await valueOf(fleet.nodes)).map(({ name }) => name),
+    (await valueOf(pulumi.output(fleet.nodes))).map(({ name }) => name),
     ["901a", "902b", "902a"],
   );
 });
 
 test("a node's description has sorted keys and the relay's configuration", async () => {
-  const { cloud } = fakeCloud(() => "192.0.2.1");
-  const nodes = [{ name: "901a", hostName: "a.example" }];
-  const fleet = new RelayFleet("sorted", {
-    regions: [{ regionId: 901, regionCode: "alfa", regionName: "Alfa", nodes, cloud }],
-  });
-  const [node] = await valueOf(fleet.nodes);
+  const { cloudOf } = fakeCloud(ipv4);
+  const fleet = new RelayFleet("sorted", { regions: [alfa], cloudOf, dns: noDns(300), boot });
+  const [node] = await valueOf(pulumi.output(fleet.nodes));
   assert.ok(node !== undefined);
   assert.deepEqual(Object.keys(node), Object.keys(node).toSorted());
   assert.deepEqual(node, {
     certName: "",
     derpPort: 443,
-    hostName: "a.example",
+    hostName: "901a.derp.example.com",
     ipv4: "192.0.2.1",
     ipv6: "none",
+    location: "fsn1",
     name: "901a",
     regionCode: "alfa",
     regionId: 901,
-    relayConfig: { certMode: "pinned", hostname: "a.example", httpPort: -1 },
+    relayConfig: { certMode: "acme", hostname: "901a.derp.example.com", httpPort: -1 },
+    size: "cax11",
+    state: "serving",
     stunPort: 3478,
   });
 });
 
+test("a machine boots with its node's names and the folder of its region's releases, once its DNS records are there", async () => {
+  const { booted, cloudOf, asked } = fakeCloud(ipv4);
+  const made: string[] = [];
+  const dns = {
+    ttl: 60,
+    serves: (hostName: string) => hostName.endsWith(".example.com"),
+    createRecords(records: readonly PlannedRecord[], name: string) {
+      made.push(...records.map(({ type }) => `${name} ${type}`));
+      asked.push("records");
+      return [];
+    },
+  };
+  const fleet = new RelayFleet("named", { regions: [alfa], cloudOf, dns, boot });
+  assert.deepEqual(made, ["named-901-901a A", "named-901-901a CAA"]);
+  assert.deepEqual(asked.slice(-2), ["records", "901a: machine, protected false"]);
+  assert.match(
+    booted.get("901a") ?? "",
+    /DERPKIT_DELIVERY=https:\/\/downloads\.example\.com\/alfa\n[^]*DERPKIT_VOLUME=\/dev\/sdb\n/,
+  );
+  assert.deepEqual(
+    (await valueOf(pulumi.output(fleet.records))).map(({ type, content, ttl }) => [type, content, ttl]),
+    [
+      ["A", "192.0.2.1", 60],
+      ["CAA", '0 issue "letsencrypt.org; validationmethods=tls-alpn-01"', 60],
+    ],
+  );
+});
+
+test("a node without a name of its own is called by its address, and needs no records", async () => {
+  const { cloudOf } = fakeCloud(ipv4);
+  const regions = [regionOf({ certificates: "acme-ip", addresses: ["ipv4"] })];
+  const fleet = new RelayFleet("bare", { regions, cloudOf, dns: noDns(300), boot });
+  const [node] = await valueOf(pulumi.output(fleet.nodes));
+  assert.deepEqual([node?.hostName, node?.relayConfig.acmeIps], ["192.0.2.1", "192.0.2.1"]);
+  assert.deepEqual(await valueOf(pulumi.output(fleet.records)), []);
+});
+
+test("a retired region is protected no longer and not in the derpMap; one whose pins are unknown is not there either", async () => {
+  const { asked, cloudOf } = fakeCloud(ipv4);
+  const regions = [
+    regionOf({ state: "retired" }),
+    regionOf({ id: 902, code: "bravo", certificates: "pinned" }),
+    regionOf({ id: 903, code: "charlie", state: "canary" }),
+  ];
+  const fleet = new RelayFleet("life", { regions, cloudOf, dns: noDns(300), boot });
+  assert.deepEqual(Object.keys(fleet.derpMap.Regions), ["903"]);
+  assert.deepEqual(
+    (await valueOf(pulumi.output(fleet.nodes))).map(({ name, certName }) => [name, certName]),
+    [
+      ["901a", ""],
+      ["902a", "pending"],
+      ["903a", ""],
+    ],
+  );
+  assert.match(asked[0] ?? "", /^site 901: .* protected false$/);
+  assert.match(asked[1] ?? "", /^901a: .* protected false$/);
+});
+
 test("an address that only the cloud knows leaves the derpMap to be known after up, and stops nothing", async () => {
-  const { cloud } = fakeCloud(knownAfterUp);
-  registered = [];
-  const nodes = [{ name: "903a", hostName: "a.example" }];
-  const fleet = new RelayFleet("later", {
-    regions: [{ regionId: 903, regionCode: "charlie", regionName: "Charlie", nodes, cloud }],
-  });
-  const applied = fleet.derpMap.apply(() => assert.fail("the map is not known"));
+  const { cloudOf } = fakeCloud(knownAfterUp);
+  const regions = [regionOf({ id: 903, code: "charlie" })];
+  const fleet = new RelayFleet("later", { regions, cloudOf, dns: noDns(300), boot });
+  const applied = pulumi.output(fleet.derpMap).apply(() => assert.fail("the map is not known"));
   await valueOf(fleet.urn);
   await pulumi.runtime.disconnect();
-  assert.ok(registered.includes("later-903-903a (derpkit:index:RelayNode)"));
+  assert.ok(declared.some(({ name }) => name === "later-903-903a"));
   assert.ok(pulumi.Output.isInstance(applied));
 });

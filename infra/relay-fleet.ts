@@ -1,45 +1,49 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { FleetNode } from "./clouds/cloud.ts";
-import { buildDerpMap } from "./derpmap/build.ts";
+import type { Cloud } from "./clouds/cloud.ts";
+import type { CloudName } from "./clouds/places.ts";
+import type { RegionConfig } from "./config/fleet.ts";
+import { buildDerpMap, isPublished } from "./derpmap/build.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
+import type { PlannedRecord } from "./dns/dns.ts";
+import type { PlannedNode } from "./relay-node.ts";
 import { RelayRegion, type RelayRegionArgs } from "./relay-region.ts";
 
-export interface RelayFleetArgs {
+export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot"> {
   /** In any order: the derpMap sorts them by id. */
-  readonly regions: readonly RelayRegionArgs[];
+  readonly regions: readonly RegionConfig[];
+  /** The clouds of these regions, opened. */
+  readonly cloudOf: (name: CloudName) => Cloud;
 }
 
 /**
- * A fleet of DERP relays in one or more regions, and the derpMap that tells a tailnet of them.
+ * A fleet of DERP relays in one or more regions, and the derpMap that tells a tailnet of them. Only names and addresses
+ * wait for a cloud: a preview shows everything else of them.
  *
  * @example
- * const fleet = new RelayFleet("derp", {
- *   regions: [
- *     {
- *       regionId: 901,
- *       regionCode: "alfa",
- *       regionName: "Alfa",
- *       nodes: [{ name: "901a", hostName: "901a.derp.example.com" }],
- *       cloud,
- *     },
- *   ],
- * });
+ * const fleet = new RelayFleet("derp", await prepareFleet(context));
  * export const derpMap = fleet.derpMap;
  */
 export class RelayFleet extends pulumi.ComponentResource {
-  readonly derpMap: pulumi.Output<DerpMap>;
+  /** Of the regions that clients may be told of. */
+  readonly derpMap: DerpMap<pulumi.Input<string>>;
   /** Every node, by region id and then in the region's order. */
-  readonly nodes: pulumi.Output<FleetNode[]>;
+  readonly nodes: readonly PlannedNode[];
+  /** Of all nodes that have a name of their own, whether somebody makes them or not. */
+  readonly records: readonly PlannedRecord[];
 
   constructor(name: string, args: RelayFleetArgs, options?: pulumi.ComponentResourceOptions) {
     super("derpkit:index:RelayFleet", name, {}, options);
-    const regions = pulumi.all(
-      args.regions
-        .toSorted((a, b) => a.regionId - b.regionId)
-        .map((region) => new RelayRegion(`${name}-${region.regionId}`, region, { parent: this }).region),
-    );
-    this.derpMap = regions.apply(buildDerpMap);
-    this.nodes = regions.apply((all) => all.flatMap(({ nodes }) => nodes));
+    const { cloudOf, dns, boot } = args;
+    const components = args.regions
+      .toSorted((a, b) => a.id - b.id)
+      .map((region) => {
+        const regionArgs = { region, cloud: cloudOf(region.cloud), dns, boot };
+        return new RelayRegion(`${name}-${region.id}`, regionArgs, { parent: this });
+      });
+    const regions = components.map(({ region }) => region);
+    this.derpMap = buildDerpMap(regions.filter(isPublished));
+    this.nodes = regions.flatMap(({ nodes }) => nodes);
+    this.records = components.flatMap(({ records }) => records);
     this.registerOutputs({ derpMap: this.derpMap, nodes: this.nodes });
   }
 }

@@ -1,50 +1,105 @@
 import * as pulumi from "@pulumi/pulumi";
+import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
-import type { Cloud, FleetNode, NodeFacts } from "./clouds/cloud.ts";
+import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
+import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
+import type { Dns, PlannedRecord } from "./dns/dns.ts";
+import { planRecords } from "./dns/records.ts";
+
+/** What every machine of the fleet boots with. */
+export type FleetBoot = Pick<BootSettings, "stack" | "trustedKeys" | "deliveryUrl">;
 
 export interface RelayNodeArgs {
-  /** Name of the node in the derpMap, unique in the tailnet. */
-  readonly nodeName: string;
-  readonly regionId: pulumi.Input<number>;
-  readonly regionCode: pulumi.Input<string>;
-  /** DNS name that clients connect to. */
-  readonly hostName: pulumi.Input<string>;
-  /** Opened for this node. */
-  readonly cloud: Cloud;
+  readonly node: NodeConfig;
+  readonly region: RegionConfig;
+  /** The region's part of its cloud. */
+  readonly site: Site;
+  readonly dns: Dns;
+  readonly boot: FleetBoot;
 }
 
+/** A node whose names and addresses only the cloud may know. */
+export type PlannedNode = FleetNode<pulumi.Input<string>>;
+
 /**
- * One relay: its machine, and the description by which everything else knows it.
+ * One relay: its identity, its DNS records, its machine, and the description by which everything else knows it.
  *
- * @example
- * const node = new RelayNode("derp-901-901a", {
- *   nodeName: "901a", regionId: 901, regionCode: "alfa", hostName: "901a.derp.example.com", cloud,
- * });
+ * The machine is declared last, so that it boots when its name leads to it already.
  */
 export class RelayNode extends pulumi.ComponentResource {
-  readonly node: pulumi.Output<FleetNode>;
+  readonly node: PlannedNode;
+  /** Of the node's name, whether somebody makes them or not. */
+  readonly records: readonly PlannedRecord[];
 
   constructor(name: string, args: RelayNodeArgs, options?: pulumi.ComponentResourceOptions) {
-    const { cloud, ...inputs } = args;
-    super("derpkit:index:RelayNode", name, inputs, options);
-    const facts = cloud.createMachine(args.nodeName, name, { parent: this });
-    this.node = pulumi.output({ ...inputs, ...facts }).apply(buildFleetNode);
+    const { node, region, site, dns } = args;
+    super("derpkit:index:RelayNode", name, { nodeName: node.name, regionId: region.id }, options);
+    const kept = { parent: this, protect: region.state !== "retired" };
+    const identity = site.createIdentity(node.name, name, node.hostName, kept);
+    this.records = listRecords(args, identity);
+    const served = this.records.filter((record) => dns.serves(record.name));
+    const after = dns.createRecords(served, name, kept);
+    const userData = (volumeDevice: string): string => renderUserData(args, volumeDevice);
+    identity.createMachine?.({ userData, after }, { parent: this });
+    this.node = describe(node, region, identity);
     this.registerOutputs({ node: this.node });
   }
 }
 
-/** Builds a node's description, keys sorted. */
-function buildFleetNode(known: pulumi.Unwrap<Omit<RelayNodeArgs, "cloud"> & NodeFacts>): FleetNode {
+/** A local relay is found by its address alone, and one that is called by its address has no name to make records of. */
+function listRecords({ node, region, dns }: RelayNodeArgs, { ipv4, ipv6 }: NodeIdentity): PlannedRecord[] {
+  if (node.hostName === undefined || region.cloud === "local") return [];
+  const addresses = {
+    ...(region.addresses.includes("ipv4") ? { A: ipv4 } : {}),
+    ...(region.addresses.includes("ipv6") ? { AAAA: ipv6 } : {}),
+  };
+  return planRecords(node.hostName, addresses, region, dns.ttl);
+}
+
+function renderUserData({ node, region, boot }: RelayNodeArgs, volumeDevice: string): string {
+  return renderCloudInit({
+    ...boot,
+    deliveryUrl: `${boot.deliveryUrl.replace(/\/$/, "")}/${region.code}`,
+    region: region.code,
+    node: node.name,
+    generation: region.generation,
+    icmpEcho: region.icmpEcho,
+    volumeDevice,
+  });
+}
+
+/** Describes a node, keys sorted. */
+function describe(
+  { name, hostName: given, pin }: NodeConfig,
+  region: RegionConfig,
+  identity: NodeIdentity,
+): PlannedNode {
+  const { certName, derpPort, stunPort, listen, ipv4, ipv6 } = identity;
+  const hostName = given ?? (region.addresses.includes("ipv4") ? ipv4 : ipv6);
+  const addresses = pulumi
+    .all([ipv4, ipv6])
+    .apply((all) => all.filter((address) => address !== "none").join(","));
   return {
-    certName: known.certName,
-    derpPort: known.derpPort,
-    hostName: known.hostName,
-    ipv4: known.ipv4,
-    ipv6: known.ipv6,
-    name: known.nodeName,
-    regionCode: known.regionCode,
-    regionId: known.regionId,
-    relayConfig: buildRelayConfig(known),
-    stunPort: known.stunPort,
+    certName: certName ?? (region.certificates === "pinned" ? (pin ?? "pending") : ""),
+    derpPort,
+    hostName,
+    ipv4,
+    ipv6,
+    location: region.location,
+    name,
+    regionCode: region.code,
+    regionId: region.id,
+    relayConfig: buildRelayConfig<pulumi.Input<string>>({
+      hostName,
+      listen,
+      stunPort,
+      certificates: region.certificates,
+      addresses,
+      http: region.http,
+      verifyClientUrl: region.admission.verifyClientUrl ?? "",
+    }),
+    size: region.size,
+    state: region.state,
+    stunPort,
   };
 }

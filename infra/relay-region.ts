@@ -1,55 +1,41 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cloud, FleetNode } from "./clouds/cloud.ts";
-import { RelayNode } from "./relay-node.ts";
+import type { Cloud } from "./clouds/cloud.ts";
+import type { RegionConfig } from "./config/fleet.ts";
+import type { PlannedRecord } from "./dns/dns.ts";
+import { type PlannedNode, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
 
-export interface RelayRegionArgs {
-  /** 900-999, the range that Tailscale keeps for users' own regions. */
-  readonly regionId: number;
-  readonly regionCode: pulumi.Input<string>;
-  /** Name of the region for people. */
-  readonly regionName: pulumi.Input<string>;
-  /** In the order in which clients try them. */
-  readonly nodes: readonly RegionNodeArgs[];
-  /** Opened for these nodes. */
+export interface RelayRegionArgs extends Pick<RelayNodeArgs, "dns" | "boot"> {
+  readonly region: RegionConfig;
+  /** Opened for this region. */
   readonly cloud: Cloud;
 }
 
-export interface RegionNodeArgs {
-  /** Name of the node in the derpMap, unique in the tailnet. It names the node's resources too: a new one is a new node. */
-  readonly name: string;
-  /** DNS name that clients connect to. */
-  readonly hostName: pulumi.Input<string>;
-}
-
 /** A region with all that its clients, and those who run its relays, need to know. */
-export interface FleetRegion {
-  readonly id: number;
-  readonly code: string;
-  readonly name: string;
-  readonly nodes: readonly FleetNode[];
+export interface FleetRegion extends Pick<RegionConfig, "id" | "code" | "name" | "state"> {
+  readonly nodes: readonly PlannedNode[];
 }
 
 /**
- * One DERP region: relays that stand in for each other.
+ * One DERP region: relays that stand in for each other, and what they share in their cloud.
  *
- * @example
- * const region = new RelayRegion("derp-901", {
- *   regionId: 901, regionCode: "alfa", regionName: "Alfa", cloud,
- *   nodes: [{ name: "901a", hostName: "901a.derp.example.com" }],
- * });
+ * Its id names its resources, and each node's name that node's: neither the order in a list nor a new code or name for
+ * people replaces anything.
  */
 export class RelayRegion extends pulumi.ComponentResource {
-  readonly region: pulumi.Output<FleetRegion>;
+  readonly region: FleetRegion;
+  /** Of its nodes' names, whether somebody makes them or not. */
+  readonly records: readonly PlannedRecord[];
 
   constructor(name: string, args: RelayRegionArgs, options?: pulumi.ComponentResourceOptions) {
-    const { cloud, ...inputs } = args;
-    super("derpkit:index:RelayRegion", name, inputs, options);
-    const { regionId, regionCode, regionName } = inputs;
-    const nodes = args.nodes.map(({ name: nodeName, hostName }) => {
-      const nodeArgs = { nodeName, regionId, regionCode, hostName, cloud };
-      return new RelayNode(`${name}-${nodeName}`, nodeArgs, { parent: this }).node;
-    });
-    this.region = pulumi.output({ code: regionCode, id: regionId, name: regionName, nodes });
+    const { region, cloud, dns, boot } = args;
+    const { id, code, name: regionName, state } = region;
+    super("derpkit:index:RelayRegion", name, { regionId: id, regionCode: code, regionName }, options);
+    const site = cloud.createSite(region, name, { parent: this, protect: state !== "retired" });
+    const nodes = region.nodes.map(
+      (node) => new RelayNode(`${name}-${node.name}`, { node, region, site, dns, boot }, { parent: this }),
+    );
+    this.region = { code, id, name: regionName, nodes: nodes.map(({ node }) => node), state };
+    this.records = nodes.flatMap(({ records }) => records);
     this.registerOutputs({ region: this.region });
   }
 }

@@ -50,6 +50,43 @@ export const errorTable = {
     summary: "The certificate folder cannot be read or written, so that no certificate is ordered.",
     fix: "Let the relay's user write to the folder, and make room on its disk; the relay goes on with what it has.",
   },
+  "cloud-credentials": {
+    exit: 2,
+    summary: "There are no credentials for a cloud.",
+    fix: "Set them in the environment, or with `pulumi config set --secret`.",
+  },
+  "cloud-unreachable": {
+    exit: 2,
+    summary: "A cloud does not answer, or refuses to.",
+    fix: "Check the credentials and the network, and try again: what was made is remembered.",
+  },
+  "size-unavailable": {
+    exit: 1,
+    summary: "A type of machine cannot be ordered at its place.",
+    fix: "Give the region another size, or another location.",
+  },
+  "dns-zone": {
+    exit: 1,
+    summary: "The DNS zone is not in the account that the token belongs to.",
+    fix: "Check derpkit:dns.zone, and that the token may read the zone and edit its records.",
+  },
+  "region-in-use": {
+    exit: 1,
+    summary: "A region that is in use has left the configuration.",
+    fix:
+      "Put it back. To take it out of service set state: draining, then state: retired, each with `pulumi up` and the new " +
+      "derpMap in the policy; a retired region may be removed (docs/operations.md).",
+  },
+  "region-not-local": {
+    exit: 2,
+    summary: "A region's nodes are in a cloud, where this command does not reach.",
+    fix: "Bring it up with `npm run pulumi -- up`; `npm start` is for stacks whose regions have cloud: local.",
+  },
+  "not-up-yet": {
+    exit: 2,
+    summary: "Something that only the cloud knows is needed, and is not known offline.",
+    fix: "Bring the stack up first, or give the nodes DNS names of their own instead of certificates: acme-ip.",
+  },
   "port-in-use": {
     exit: 1,
     summary: "A port that a relay needs is taken.",

@@ -165,6 +165,11 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "the relay knows nothing of the program that describes it or of the commands that start it",
   },
   {
+    from: "infra/dns/records.ts",
+    to: ["infra/dns/", "infra/config/", "relay/acme/caa.ts"],
+    why: "who may issue a certificate is said in DNS as the relay's ACME client has it",
+  },
+  {
     from: "infra/derpmap/",
     to: ["infra/derpmap/", "relay/errors.ts"],
     why: "the map is arithmetic and text; commands use it without Pulumi",
@@ -197,9 +202,12 @@ const packages: Readonly<Record<string, { names: readonly string[]; why: string 
     names: ["@noble/ciphers", "valibot", "ws"],
     why: "each one runs on every node and sees every byte (docs/dependencies.md)",
   },
-  infra: { names: ["@pulumi/pulumi", "valibot"], why: "they are what a user's own program has to install" },
+  infra: {
+    names: ["@pulumi/aws", "@pulumi/cloudflare", "@pulumi/hcloud", "@pulumi/pulumi", "valibot"],
+    why: "they are what a user's own program has to install",
+  },
   scripts: {
-    names: ["@pulumi/pulumi", "esbuild", "valibot", "yaml"],
+    names: ["@pulumi/pulumi", "@valibot/to-json-schema", "esbuild", "valibot", "yaml"],
     why: "a dependency comes with its reason (docs/dependencies.md)",
   },
 };

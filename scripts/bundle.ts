@@ -1,6 +1,7 @@
 /** `npm run bundle`: what each region of a stack has to be delivered, ready to be uploaded. */
 import path from "node:path";
 import type { FleetNode } from "../infra/clouds/cloud.ts";
+import { KitError } from "../relay/errors.ts";
 import { describeFile, type ManifestFile } from "../relay/updater/manifest.ts";
 import { publishRegionBundle } from "./build/region-bundle.ts";
 import { type RelayBundle, relayBundle } from "./build/relay-bundle.ts";
@@ -8,7 +9,7 @@ import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { renderTable } from "./cli/output.ts";
-import { runProgram } from "./cli/program.ts";
+import { knownAfterUp, runProgram } from "./cli/program.ts";
 import { resolveStack, type StackFile } from "./cli/stack-file.ts";
 
 export const command: Command = {
@@ -28,6 +29,7 @@ export const command: Command = {
 async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const stackFile = await resolveStack(typeof flags["stack"] === "string" ? flags["stack"] : undefined);
   const { nodes } = await runProgram(stackFile, (message) => out.note(`warning: ${message}`));
+  requireKnown(nodes);
   const relay = await withStep(out, "bundling the relay", relayBundle);
   const regions = await withStep(out, "writing the bundles", () => writeBundles(stackFile, nodes, relay));
 
@@ -37,6 +39,18 @@ async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   out.line(renderTable(["file", "bytes", "SHA-256"], rows));
   out.document({ ok: true, stack: stackFile.stack, version: relay.version, regions });
   return 0;
+}
+
+/** @throws KitError `not-up-yet` */
+function requireKnown(nodes: readonly FleetNode[]): void {
+  const open = nodes.filter(({ relayConfig }) => JSON.stringify(relayConfig).includes(knownAfterUp));
+  if (open.length === 0) return;
+  throw new KitError("not-up-yet", {
+    problems: open.map(({ name }) => ({
+      path: `node ${name}`,
+      message: "is called by its address, which its configuration has to name",
+    })),
+  });
 }
 
 interface WrittenBundle {

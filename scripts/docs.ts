@@ -8,6 +8,7 @@ import { renderErrorDocs } from "./docs/errors.ts";
 import { renderMetricDocs } from "./docs/metrics.ts";
 import { renderPerformanceDocs } from "./docs/performance.ts";
 import { renderRelayOptionDocs } from "./docs/relay-options.ts";
+import { renderStackSchema } from "./docs/stack-schema.ts";
 
 const root = path.join(import.meta.dirname, "..");
 
@@ -19,6 +20,7 @@ const pages: Readonly<Record<string, () => string>> = {
   "docs/metrics.md": renderMetricDocs,
   "docs/performance.md": renderPerformanceDocs,
   "docs/relay-options.md": renderRelayOptionDocs,
+  "docs/stack.schema.json": renderStackSchema,
 };
 
 export const command: Command = {

@@ -1,5 +1,6 @@
 /** `npm run plan`: what a stack would give, without an account, Pulumi's CLI or a network. */
 import type { FleetNode } from "../infra/clouds/cloud.ts";
+import type { DnsRecord } from "../infra/dns/dns.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { renderTable } from "./cli/output.ts";
 import { type PlannedResource, runProgram } from "./cli/program.ts";
@@ -21,12 +22,16 @@ export const command: Command = {
 
 async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const stack = await resolveStack(typeof flags["stack"] === "string" ? flags["stack"] : undefined);
-  const { resources, derpMap, nodes } = await runProgram(stack, (message) => out.note(`warning: ${message}`));
-  out.document({ resources, outputs: { derpMap, nodes }, ok: true });
+  const { resources, ...outputs } = await runProgram(stack, (message) => out.note(`warning: ${message}`));
+  const { derpMap, nodes, dnsRecords, next } = outputs;
+  out.document({ resources, outputs, ok: true });
   if (out.json) return 0;
   out.line(`Resources of ${stack.file}\n`);
   for (const line of renderTree(resources)) out.line(line);
   out.line(`\n${renderNodes(nodes)}`);
+  if (dnsRecords.length > 0) out.line(`\n${renderRecords(dnsRecords)}`);
+  out.line("\nWhat to do after `pulumi up`");
+  for (const [index, sentence] of next.entries()) out.line(`${index + 1}. ${sentence}`);
   out.line(`\nderpMap\n${JSON.stringify(derpMap, null, 2)}`);
   return 0;
 }
@@ -36,6 +41,11 @@ function renderNodes(nodes: readonly FleetNode[]): string {
     [name, regionCode, hostName, ipv4, ipv6, derpPort, stunPort].map(String),
   );
   return renderTable(["node", "region", "host name", "IPv4", "IPv6", "DERP (TCP)", "STUN (UDP)"], rows);
+}
+
+function renderRecords(records: readonly DnsRecord[]): string {
+  const rows = records.map(({ name, ttl, type, content }) => [name, String(ttl), type, content]);
+  return renderTable(["DNS record", "TTL", "type", "content"], rows);
 }
 
 /** Renders resources as a tree: each below its parent, as `pulumi up` shows them. */

@@ -1,6 +1,6 @@
 /** `npm start`: the main job on this machine. A stack file in; relays running, verified, and a derpMap out. */
 import { once } from "node:events";
-import type { KitError } from "../relay/errors.ts";
+import { KitError } from "../relay/errors.ts";
 import type { FleetNode } from "../infra/clouds/cloud.ts";
 import { type RelayBundle, relayBundle } from "./build/relay-bundle.ts";
 import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
@@ -38,6 +38,7 @@ export const command: Command = {
 async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> {
   const stackFile = await resolveStack(typeof flags["stack"] === "string" ? flags["stack"] : undefined);
   const { derpMap, nodes } = await describe(stackFile, out);
+  requireLocal(nodes);
   await requireFreePorts(nodes);
   const relay = await bundle(out);
 
@@ -55,6 +56,15 @@ async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> 
   await Promise.race([failure.promise, stopped]);
   out.note("stopping");
   return 0;
+}
+
+/** @throws KitError `region-not-local` */
+function requireLocal(nodes: readonly FleetNode[]): void {
+  const elsewhere = nodes.filter(({ location }) => location !== "");
+  if (elsewhere.length === 0) return;
+  throw new KitError("region-not-local", {
+    problems: elsewhere.map(({ name, location }) => ({ path: `node ${name}`, message: `is in ${location}` })),
+  });
 }
 
 function describe(stackFile: StackFile, out: Output): Promise<ProgramResult> {

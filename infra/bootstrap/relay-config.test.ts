@@ -3,13 +3,25 @@ import { test } from "node:test";
 import { parseRelayConfig } from "../../relay/config/load.ts";
 import { buildRelayConfig } from "./relay-config.ts";
 
+const pinned = { certificates: "pinned", addresses: "", http: false, verifyClientUrl: "" } as const;
+
 test("a relay on a machine of its own needs its name, and no port 80", () => {
-  const config = buildRelayConfig({ hostName: "901a.example.com", listen: ":443", stunPort: 3478 });
+  const config = buildRelayConfig({
+    ...pinned,
+    hostName: "901a.example.com",
+    listen: ":443",
+    stunPort: 3478,
+  });
   assert.equal(JSON.stringify(config), '{"certMode":"pinned","hostname":"901a.example.com","httpPort":-1}');
 });
 
 test("what differs from the relay's defaults is written, keys sorted, and the relay takes it", () => {
-  const config = buildRelayConfig({ hostName: "a.example", listen: "127.0.0.1:20001", stunPort: 20002 });
+  const config = buildRelayConfig({
+    ...pinned,
+    hostName: "a.example",
+    listen: "127.0.0.1:20001",
+    stunPort: 20002,
+  });
   assert.equal(
     JSON.stringify(config),
     '{"certMode":"pinned","hostname":"a.example","httpPort":-1,"listen":"127.0.0.1:20001","stunPort":20002}',
@@ -19,4 +31,23 @@ test("what differs from the relay's defaults is written, keys sorted, and the re
     { listen, stunPort, certDir },
     { listen: "127.0.0.1:20001", stunPort: 20002, certDir: "certs" },
   );
+});
+
+test("a relay that is certified for its addresses is told them all, for its machine may not know them", () => {
+  const config = buildRelayConfig({
+    hostName: "203.0.113.7",
+    listen: ":443",
+    stunPort: 3478,
+    certificates: "acme-ip",
+    addresses: "203.0.113.7,2001:db8::1",
+    http: true,
+    verifyClientUrl: "https://headscale.example.com/verify",
+  });
+  assert.equal(
+    JSON.stringify(config),
+    '{"acmeIps":"203.0.113.7,2001:db8::1","certMode":"acme-ip","hostname":"203.0.113.7",' +
+      '"verifyClientUrl":"https://headscale.example.com/verify"}',
+  );
+  const { certMode, httpPort, verifyClientUrlFailOpen } = parseRelayConfig(JSON.stringify(config), {});
+  assert.deepEqual([certMode, httpPort, verifyClientUrlFailOpen], ["acme-ip", 80, false]);
 });

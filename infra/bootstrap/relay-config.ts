@@ -2,24 +2,41 @@
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
 
-/** What of a relay's configuration depends on its node. */
-export interface RelaySettings {
-  readonly hostName: string;
+/** A relay's configuration file; names and addresses may become text later. */
+export type RelayConfig<Text> = Omit<RelayConfigInput, "acmeIps" | "hostname"> & {
+  readonly acmeIps?: Text;
+  readonly hostname: Text;
+};
+
+/** What of a relay's configuration depends on its node and region. */
+export interface RelaySettings<Text> {
+  /** DNS name that clients connect to, or the node's address. */
+  readonly hostName: Text;
   /** Where the relay listens on its machine, in derper's notation. */
   readonly listen: string;
   /** UDP. */
   readonly stunPort: number;
+  readonly certificates: "acme" | "acme-ip" | "pinned" | "manual";
+  /** The node's public addresses with commas between, for its machine may not know them. */
+  readonly addresses: Text;
+  /** True if the firewall lets TCP port 80 in. */
+  readonly http: boolean;
+  /** Empty: nobody is asked who may connect. */
+  readonly verifyClientUrl: string;
 }
 
 /** Builds a relay's configuration: what equals the relay's default is left out, and keys are sorted. */
-export function buildRelayConfig({ hostName, listen, stunPort }: RelaySettings): RelayConfigInput {
+export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConfig<Text> {
+  const { hostName, listen, stunPort, certificates, addresses, http, verifyClientUrl } = settings;
   const defaults = v.getDefaults(relayConfigSchema);
   return {
-    certMode: "pinned",
+    ...(certificates === "acme-ip" ? { acmeIps: addresses } : {}),
+    certMode: certificates,
     hostname: hostName,
-    // Firewalls open no port 80, and not every machine lets the relay bind it.
-    httpPort: -1,
+    // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
+    ...(http ? {} : { httpPort: -1 }),
     ...(listen === defaults.listen ? {} : { listen }),
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
+    ...(verifyClientUrl === "" ? {} : { verifyClientUrl }),
   };
 }

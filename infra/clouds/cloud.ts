@@ -1,77 +1,123 @@
 /**
  * What a cloud is to the fleet: a place that has, or makes, the machines of nodes. A new cloud is one new file beside
- * this one, and a line in `clouds.ts`.
+ * this one, and a line in `clouds.ts` and in `places.ts`.
+ *
+ * Addresses, volume and names of a node outlive its machine: they are declared first, DNS records follow, and the machine
+ * last, so that a relay that starts finds itself where the world looks for it.
  */
 import type * as pulumi from "@pulumi/pulumi";
-import type { RelayConfigInput } from "../../relay/config/schema.ts";
+import type { RelayConfig } from "../bootstrap/relay-config.ts";
+import type { RegionConfig } from "../config/fleet.ts";
 
-/** One relay as the rest of the kit sees it, whatever cloud it is in. Every cloud gives the same description. */
-export interface FleetNode {
+/**
+ * One relay as the rest of the kit sees it, whatever cloud it is in. Every cloud gives the same description.
+ *
+ * `Text` is what names and addresses are: text, or what becomes text once the cloud is asked.
+ */
+export interface FleetNode<Text = string> {
   /** Unique in the tailnet, for example `901a`. */
   readonly name: string;
   readonly regionId: number;
   readonly regionCode: string;
-  /** DNS name that clients connect to. */
-  readonly hostName: string;
-  /** As in the derpMap: empty for the host name's own, another name, or `sha256-raw:<hex>`, the pin of a self-signed one. */
+  /** DNS name that clients connect to, or the node's address. */
+  readonly hostName: Text;
+  /**
+   * As in the derpMap: empty for the host name's own, another name, or `sha256-raw:<hex>`, the pin of a self-signed one;
+   * `pending` for a pin that is not known yet.
+   */
   readonly certName: string;
   /** Address, or `none`. */
-  readonly ipv4: string;
+  readonly ipv4: Text;
   /** Address, or `none`. */
-  readonly ipv6: string;
+  readonly ipv6: Text;
   /** TCP. */
   readonly derpPort: number;
   /** UDP. */
   readonly stunPort: number;
+  readonly state: RegionConfig["state"];
+  /** The cloud's own name of the place, and of the machine's type; empty for `local`. */
+  readonly location: string;
+  readonly size: string;
   /** The very configuration file that the relay gets. */
-  readonly relayConfig: RelayConfigInput;
-}
-
-/** A node as the configuration has it, before any cloud was asked. */
-export interface NodeDescription {
-  readonly name: string;
-  readonly regionId: number;
-  readonly regionCode: string;
-  readonly hostName: string;
-  /** Undefined: the cloud chooses. */
-  readonly derpPort: number | undefined;
-  readonly stunPort: number | undefined;
+  readonly relayConfig: RelayConfig<Text>;
 }
 
 /** What only the cloud knows of a node; the fields are those of `FleetNode`. */
 export interface NodeFacts {
-  readonly certName: pulumi.Input<string>;
+  /** Undefined where the cloud does not make the certificate. */
+  readonly certName?: string;
   readonly ipv4: pulumi.Input<string>;
   readonly ipv6: pulumi.Input<string>;
-  readonly derpPort: pulumi.Input<number>;
-  readonly stunPort: pulumi.Input<number>;
+  readonly derpPort: number;
+  readonly stunPort: number;
   /** Where the relay listens on its machine, in derper's notation: `:443`. */
-  readonly listen: pulumi.Input<string>;
+  readonly listen: string;
+}
+
+/** What a machine boots with. */
+export interface Boot {
+  /** Made from the path of the volume's device, which only the cloud knows. */
+  readonly userData: (volumeDevice: string) => string;
+  /** What has to be there before: the records that lead to the node. */
+  readonly after: readonly pulumi.Resource[];
+}
+
+/** What of a node is there before its machine, and stays when that is built anew. */
+export interface NodeIdentity extends NodeFacts {
+  /** Declares the machine. A cloud without machines has none to declare. */
+  createMachine?(boot: Boot, options: pulumi.CustomResourceOptions): void;
+}
+
+/** A region's part of a cloud. */
+export interface Site {
+  /**
+   * Declares addresses and volume of one of the region's nodes.
+   *
+   * @param node name of the node
+   * @param name prefix of the resources' names
+   * @param hostName that the addresses lead back to, in reverse DNS
+   * @param options with the node's component as parent
+   */
+  createIdentity(
+    node: string,
+    name: string,
+    hostName: string | undefined,
+    options: pulumi.CustomResourceOptions,
+  ): NodeIdentity;
 }
 
 export interface Cloud {
   /**
-   * Declares the machine of one of the nodes that the cloud was opened for.
+   * Declares what the nodes of a region share: its network, its firewall.
    *
-   * @param node name of the node
    * @param name prefix of the resources' names
-   * @param options with the node's component as parent
+   * @param options with the region's component as parent
    */
-  createMachine(node: string, name: string, options: pulumi.ResourceOptions): NodeFacts;
+  createSite(region: RegionConfig, name: string, options: pulumi.CustomResourceOptions): Site;
 }
 
-/** What a cloud may use besides its nodes. */
+/** What is known of a node that is there already. */
+export type PreviousNode = Pick<
+  FleetNode,
+  "name" | "regionId" | "regionCode" | "state" | "location" | "size"
+>;
+
+/** What a cloud may use besides its regions. */
 export interface CloudContext {
   /** Folder of the project: kept files go to `.derpkit/` in it. */
   readonly root: string;
   readonly stack: string;
   readonly now: Date;
+  /** True where no cloud is asked: what only a cloud knows stays unknown, and nothing is checked against it. */
+  readonly offline: boolean;
+  /** The nodes that the last `up` left. */
+  readonly previous: readonly PreviousNode[];
   readonly log: { info(message: string): unknown; warn(message: string): unknown };
 }
 
 /**
- * Makes a cloud ready for its nodes, before any resource is declared.
+ * Makes a cloud ready for its regions, before any resource is declared.
  *
  * Whatever can fail by a person's doing fails here: an error inside an `Output` reaches the person with a stack.
  */
-export type OpenCloud = (nodes: readonly NodeDescription[], context: CloudContext) => Promise<Cloud>;
+export type OpenCloud = (regions: readonly RegionConfig[], context: CloudContext) => Promise<Cloud>;

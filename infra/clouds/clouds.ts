@@ -1,10 +1,15 @@
 /** The clouds there are, by the name that a region's `cloud` gives. */
 import type { FleetConfig } from "../config/fleet.ts";
-import type { CloudName } from "../config/schema.ts";
-import type { Cloud, CloudContext, NodeDescription, OpenCloud } from "./cloud.ts";
+import type { Cloud, CloudContext, OpenCloud } from "./cloud.ts";
 import { openLocalCloud } from "./local.ts";
+import type { CloudName } from "./places.ts";
 
-const openers: Readonly<Record<CloudName, OpenCloud>> = { local: openLocalCloud };
+/** A cloud's SDK is loaded where a region is in it: each is large, and most fleets need one. */
+const openers: Readonly<Record<CloudName, () => Promise<OpenCloud>>> = {
+  local: async () => openLocalCloud,
+  aws: async () => (await import("./aws.ts")).openAwsCloud,
+  hetzner: async () => (await import("./hetzner.ts")).openHetznerCloud,
+};
 
 /**
  * Opens every cloud that has a region of the fleet.
@@ -12,22 +17,16 @@ const openers: Readonly<Record<CloudName, OpenCloud>> = { local: openLocalCloud 
  * @returns the cloud of a name; only of those names
  */
 export async function openClouds(
-  fleet: FleetConfig,
+  { regions }: Pick<FleetConfig, "regions">,
   context: CloudContext,
 ): Promise<(name: CloudName) => Cloud> {
   const open = new Map<CloudName, Cloud>();
-  for (const name of new Set(fleet.regions.map(({ cloud }) => cloud))) {
-    open.set(name, await openers[name](describeNodes(fleet, name), context));
+  for (const [name, own] of Map.groupBy(regions, ({ cloud }) => cloud)) {
+    open.set(name, await (await openers[name]())(own, context));
   }
   return (name) => {
     const cloud = open.get(name);
     if (cloud === undefined) throw new Error(`the cloud ${name} has no region, so it was not opened`);
     return cloud;
   };
-}
-
-function describeNodes({ regions }: FleetConfig, cloud: CloudName): NodeDescription[] {
-  return regions
-    .filter((region) => region.cloud === cloud)
-    .flatMap(({ id, code, nodes }) => nodes.map((node) => ({ ...node, regionId: id, regionCode: code })));
 }

@@ -5,9 +5,13 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { KitError } from "../../relay/errors.ts";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
-import type { NodeDescription } from "./cloud.ts";
+import type { NodeConfig } from "../config/fleet.ts";
 import { openLocalCloud } from "./local.ts";
+import { regionOf } from "../testing/region.ts";
 import { localFolder, nodeStateFolder, readKept, withLock } from "./local-files.ts";
+
+/** The local cloud makes nothing of a region as such. */
+const localRegion = regionOf({ cloud: "local" });
 
 const noon = new Date("2026-11-22T12:00:00Z");
 const day = 24 * 60 * 60 * 1000;
@@ -17,22 +21,32 @@ async function startProject(t: TestContext) {
   const root = temporaryFolder(t);
   const warnings: string[] = [];
   const open = async (
-    nodes: Readonly<Record<string, Partial<NodeDescription>>>,
+    nodes: Readonly<Record<string, Partial<NodeConfig>>>,
     { stack = "test", now = noon } = {},
   ) => {
     const described = Object.entries(nodes).map(([name, given]) => describe(name, given));
     const log = { info: () => {}, warn: (message: string) => warnings.push(message) };
-    const cloud = await openLocalCloud(described, { root, stack, now, log });
-    return Object.fromEntries(described.map(({ name }) => [name, cloud.createMachine(name)] as const));
+    const context = { root, stack, now, log, offline: true, previous: [] };
+    const cloud = await openLocalCloud([{ nodes: described }], context);
+    const site = cloud.createSite(localRegion, "derp-901", {});
+    return Object.fromEntries(
+      described.map(({ name }) => [name, site.createIdentity(name, name, undefined, {})] as const),
+    );
   };
   const certificate = (node: string, hostName = `${node}.test`): string =>
     join(nodeStateFolder(root, "test", node), "certs", hostName);
   return { root, open, warnings, certificate };
 }
 
-function describe(name: string, given: Partial<NodeDescription>): NodeDescription {
-  const base = { name, regionId: 901, regionCode: "alfa", hostName: `${name}.test` };
-  return { ...base, derpPort: undefined, stunPort: undefined, ...given };
+function describe(name: string, given: Partial<NodeConfig>): NodeConfig {
+  return {
+    name,
+    hostName: `${name}.test`,
+    derpPort: undefined,
+    stunPort: undefined,
+    pin: undefined,
+    ...given,
+  };
 }
 
 test("ports and pins are chosen once and kept, and the file is not written again", async (t) => {
@@ -170,7 +184,7 @@ test("a certificate that is not the pinned one is replaced, never pinned in sile
   const { alice } = await open({ alice: {} });
   const file = join(localFolder(root), "test.json");
   const other = `sha256-raw:${"0".repeat(64)}`;
-  await writeFile(file, (await readFile(file, "utf8")).replace(alice?.certName ?? "", other));
+  await writeFile(file, (await readFile(file, "utf8")).replace(String(alice?.certName), other));
   const after = await open({ alice: {} });
   assert.match(warnings.join(), /is not the one that was pinned/);
   assert.ok(![alice?.certName, other].includes(after["alice"]?.certName));

@@ -15,7 +15,8 @@ import {
 } from "../../relay/config/certificate-files.ts";
 import { isErrno, readIfThere, writeWhole } from "../../relay/config/files.ts";
 import { certificatePin, createSelfSigned, pinnedValidity } from "../../relay/crypto/self-signed.ts";
-import type { CloudContext, NodeDescription, OpenCloud } from "./cloud.ts";
+import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
+import type { Cloud, CloudContext } from "./cloud.ts";
 import { chooseFreePort } from "./free-port.ts";
 import {
   type KeptNode,
@@ -32,11 +33,15 @@ import {
  *
  * @throws KitError `file-unreadable` if a kept file is damaged or cannot be written
  */
-export const openLocalCloud = (async (nodes, context) => {
+export async function openLocalCloud(
+  regions: readonly Pick<RegionConfig, "nodes">[],
+  context: CloudContext,
+): Promise<Cloud> {
+  const nodes = regions.flatMap((region) => region.nodes.map(nameNode));
   const kept = await keepNodes(nodes, context);
   context.log.info(`local nodes are described, not started: npm start -- --stack ${context.stack}`);
-  return {
-    createMachine: (node: string) => {
+  const site = {
+    createIdentity: (node: string) => {
       const facts = kept.get(node);
       if (facts === undefined) throw new Error(`the local cloud was not opened for node ${node}`);
       const { certName, derpPort, stunPort } = facts;
@@ -50,9 +55,18 @@ export const openLocalCloud = (async (nodes, context) => {
       };
     },
   };
-}) satisfies OpenCloud;
+  return { createSite: () => site };
+}
 
-async function keepNodes(nodes: readonly NodeDescription[], context: CloudContext): Promise<KeptNodes> {
+/** A node on this machine: its address is everybody's here, so it has a name. */
+type LocalNode = NodeConfig & { readonly hostName: string };
+
+function nameNode({ hostName, ...node }: NodeConfig): LocalNode {
+  if (hostName === undefined) throw new Error(`the local node ${node.name} has no host name`);
+  return { ...node, hostName };
+}
+
+async function keepNodes(nodes: readonly LocalNode[], context: CloudContext): Promise<KeptNodes> {
   const { root, stack } = context;
   try {
     return await withLock(root, async () => {
@@ -85,10 +99,10 @@ async function keepNodes(nodes: readonly NodeDescription[], context: CloudContex
 /** Gives each node its port: the configured one, else the one it has had, else a free one that nobody else has had. */
 function keepPorts(
   key: "derpPort" | "stunPort",
-  nodes: readonly NodeDescription[],
+  nodes: readonly LocalNode[],
   kept: KeptNodes,
   others: readonly KeptNode[],
-): (node: NodeDescription) => Promise<number> {
+): (node: LocalNode) => Promise<number> {
   const configured = new Set(nodes.flatMap((node) => node[key] ?? []));
   const taken = new Set([...configured, ...[...kept.values(), ...others].map((node) => node[key])]);
   return async (node) => {
@@ -108,7 +122,7 @@ function keepPorts(
  * never silently.
  */
 async function keepCertificate(
-  { name, hostName }: NodeDescription,
+  { name, hostName }: LocalNode,
   kept: KeptNode | undefined,
   { root, stack, now, log }: CloudContext,
 ): Promise<string> {

@@ -2,10 +2,10 @@
  * Values that may occur once in a fleet and occur twice. Works on what was written, right or wrong: a mistake in one
  * region must not hide a collision between two others.
  */
-import * as v from "valibot";
 import type { Problem } from "../../relay/errors.ts";
 import { defaultHostName, defaultNodeName } from "./fleet.ts";
 import { childPath } from "./path.ts";
+import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
 import { show } from "./show.ts";
 
@@ -30,6 +30,7 @@ function claimRegion(claims: Claims, region: Members, path: string, domain: stri
     const at = childPath(childPath(path, "nodes"), index);
     const name = claims.claim("node name", nodeName(node, id, index), childPath(at, "name"));
     claims.claim("host name", hostName(node, name, domain), childPath(at, "hostName"));
+    claims.claim("pin", valid(nodeSchema.entries.pin, node["pin"]), childPath(at, "pin"));
     if (isLocal) claimPorts(claims, node, at);
   }
 }
@@ -50,8 +51,6 @@ function hostName(node: Members, name: string | undefined, domain: string | unde
   if (node["hostName"] !== undefined) return valid(nodeSchema.entries.hostName, node["hostName"]);
   return name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
 }
-
-type Members = Readonly<Record<string, unknown>>;
 
 /** Remembers who claimed what first. */
 class Claims {
@@ -78,20 +77,4 @@ class Claims {
     this.problems.push({ path, message });
     return undefined;
   }
-}
-
-function valid<Schema extends v.GenericSchema>(
-  schema: Schema,
-  value: unknown,
-): v.InferOutput<Schema> | undefined {
-  const { success, output } = v.safeParse(schema, value);
-  return success ? output : undefined;
-}
-
-function membersOf(value: unknown): Members {
-  return typeof value === "object" && value !== null ? { ...value } : {};
-}
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -13,6 +13,8 @@ export function renderConfigurationDocs(): string {
     "A stack is configured in `Pulumi.<stack>.yaml`, below `config:`. `npm run plan -- --stack <stack>` checks the file and",
     "shows what it gives. Every mistake is reported at once, with its path and what to write instead; unknown keys are",
     "mistakes too. No key takes a secret: a `secure:` value is refused, since it would end up in clear in the state.",
+    "Editors that know YAML schemas complete and check the file by [stack.schema.json](stack.schema.json), if it begins with",
+    "`# yaml-language-server: $schema=docs/stack.schema.json`.",
     "",
     "```yaml",
     ...example,
@@ -43,8 +45,11 @@ const example = [
 function renderKeys(path: string, schema: Shape): string[] {
   const keys = Object.entries(schema.entries ?? {});
   const below = keys.flatMap(([key, entry]) => {
-    const { item } = shapeOf(entry);
-    return item === undefined ? [] : renderKeys(`${path}${key}[].`, item);
+    const { item, entries } = shapeOf(entry);
+    if (entries !== undefined) return renderKeys(`${path}${key}.`, shapeOf(entry));
+    return item === undefined || shapeOf(item).entries === undefined
+      ? []
+      : renderKeys(`${path}${key}[].`, shapeOf(item));
   });
   return [
     `## \`${path.replace(/[:.]$/, "")}\``,

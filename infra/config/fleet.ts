@@ -1,9 +1,17 @@
 /** The configuration as the program uses it: checked, with every default in place. */
-import type { CheckedFleet, CloudName } from "./schema.ts";
+import { type CloudName, findPlace } from "../clouds/places.ts";
+import type { CheckedFleet } from "./schema.ts";
+
+type CheckedRegion = CheckedFleet["regions"][number];
 
 export interface FleetConfig {
   readonly domain: string;
   readonly regions: readonly RegionConfig[];
+  readonly dns: CheckedFleet["dns"];
+  /** Undefined where no region is in a cloud. */
+  readonly delivery: CheckedFleet["delivery"];
+  /** Ed25519 public keys, SubjectPublicKeyInfo in base64. */
+  readonly trustedKeys: readonly string[];
 }
 
 export interface RegionConfig {
@@ -12,30 +20,69 @@ export interface RegionConfig {
   readonly code: string;
   readonly name: string;
   readonly cloud: CloudName;
+  /** The cloud's own name of the place; empty for `local`. */
+  readonly location: string;
+  /** The cloud's own name of the machines' type; empty for `local`. */
+  readonly size: string;
+  readonly addresses: CheckedRegion["addresses"];
+  readonly certificates: NonNullable<CheckedRegion["certificates"]>;
+  readonly admission: NonNullable<CheckedRegion["admission"]>;
+  readonly state: CheckedRegion["state"];
+  readonly wave: number;
+  readonly generation: number;
+  readonly icmpEcho: boolean;
+  readonly http: boolean;
   /** In the order in which clients try them. */
   readonly nodes: readonly NodeConfig[];
 }
 
 export interface NodeConfig {
   readonly name: string;
-  readonly hostName: string;
+  /** Undefined: the node's address is its name. */
+  readonly hostName: string | undefined;
   /** Undefined: the cloud chooses. */
   readonly derpPort: number | undefined;
   readonly stunPort: number | undefined;
+  /** A pinned node's CertName, once it is known. */
+  readonly pin: string | undefined;
 }
 
 /** Fills in the defaults that depend on other keys. */
-export function buildFleetConfig({ domain, regions }: CheckedFleet): FleetConfig {
+export function buildFleetConfig({
+  domain,
+  regions,
+  dns,
+  delivery,
+  trustedKeys = [],
+}: CheckedFleet): FleetConfig {
   return {
     domain,
-    regions: regions.map(({ nodes, ...region }) => ({
-      ...region,
-      nodes: nodes.map(({ name: given, hostName, derpPort, stunPort }, index) => {
-        const name = given ?? defaultNodeName(region.id, index);
-        return { name, hostName: hostName ?? defaultHostName(name, domain), derpPort, stunPort };
-      }),
-    })),
+    regions: regions.map((region) => buildRegion(region, domain)),
+    dns,
+    delivery,
+    trustedKeys,
   };
+}
+
+function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
+  const { nodes, location = "", size, certificates, admission = {}, ...region } = checked;
+  const mode = certificates ?? defaultCertificates(region.cloud);
+  return {
+    ...region,
+    location,
+    size: size ?? findPlace(region.cloud, location)?.defaultSize ?? "",
+    certificates: mode,
+    admission,
+    nodes: nodes.map(({ name: given, hostName, derpPort, stunPort, pin }, index) => {
+      const name = given ?? defaultNodeName(region.id, index);
+      const own = mode === "acme-ip" ? undefined : defaultHostName(name, domain);
+      return { name, hostName: hostName ?? own, derpPort, stunPort, pin };
+    }),
+  };
+}
+
+export function defaultCertificates(cloud: CloudName): RegionConfig["certificates"] {
+  return cloud === "local" ? "pinned" : "acme";
 }
 
 /** `901a` for the first node of region 901, `901b` for the second. */

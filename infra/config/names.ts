@@ -22,3 +22,20 @@ export function isHumanText(text: string): boolean {
     text.length <= 100 && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]+$/u.test(text) && text.trim() === text
   );
 }
+
+/** True for a URL of HTTPS that holds no secret and points at no part of a page. */
+export function isSecureUrl(text: string): boolean {
+  if (!/^https:\/\/[^\s"'\\<>^`{|}]+$/.test(text) || !URL.canParse(text)) return false;
+  const { username, password, hash } = new URL(text);
+  return username === "" && password === "" && hash === "" && !text.includes("#");
+}
+
+/** True for a derpMap's CertName that is a certificate's SHA-256. */
+export function isPin(text: string): boolean {
+  return /^sha256-raw:[0-9a-f]{64}$/.test(text);
+}
+
+/** True for an Ed25519 public key as SubjectPublicKeyInfo in base64 (RFC 8410): twelve bytes that are always the same, then the key. */
+export function isPublicKey(text: string): boolean {
+  return /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
+}

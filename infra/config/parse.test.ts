@@ -5,6 +5,7 @@ import { KitError, renderError } from "../../relay/errors.ts";
 import type { FleetConfig } from "./fleet.ts";
 import { isDnsName } from "./names.ts";
 import { parseFleetConfig } from "./parse.ts";
+import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
 
 /** Reads a configuration given as Pulumi gives it: text, JSON for lists and mappings. */
 function parse(config: Readonly<Record<string, unknown>>, secretKeys: readonly string[] = []): FleetConfig {
@@ -29,21 +30,34 @@ function problemsOf(config: Readonly<Record<string, unknown>>, secretKeys: reado
   return [];
 }
 
+const [fleetKeys, regionKeys, nodeKeys] = [fleetSchema, regionSchema, nodeSchema].map(({ entries }) =>
+  Object.keys(entries).join(", "),
+);
+
 const alfa = { id: 901, code: "alfa", name: "Alfa", cloud: "local" };
+/** What a node has that nobody has written. */
+const unset = { derpPort: undefined, stunPort: undefined, pin: undefined };
 const bravo = { id: 902, code: "bravo", name: "Bravo", cloud: "local" };
 
 test("a region without nodes gets one, named after the id and in the default domain", () => {
-  assert.deepEqual(parse({ "derpkit:regions": [alfa] }), {
-    domain: "derpkit.internal",
-    regions: [
-      {
-        ...alfa,
-        nodes: [
-          { name: "901a", hostName: "901a.derpkit.internal", derpPort: undefined, stunPort: undefined },
-        ],
-      },
-    ],
-  });
+  const { domain, regions, dns } = parse({ "derpkit:regions": [alfa] });
+  assert.deepEqual([domain, dns.provider, dns.ttl], ["derpkit.internal", "none", 300]);
+  assert.deepEqual(regions, [
+    {
+      ...alfa,
+      location: "",
+      size: "",
+      addresses: ["ipv4", "ipv6"],
+      certificates: "pinned",
+      admission: {},
+      state: "serving",
+      wave: 1,
+      generation: 1,
+      icmpEcho: true,
+      http: false,
+      nodes: [{ ...unset, name: "901a", hostName: "901a.derpkit.internal" }],
+    },
+  ]);
 });
 
 test("what is written wins over every default, and keys of others are passed over", () => {
@@ -58,9 +72,9 @@ test("what is written wins over every default, and keys of others are passed ove
     [902, 901],
   );
   assert.deepEqual(fleet.regions[0]?.nodes, [
-    { name: "902a", hostName: "902a.derp.example.com", derpPort: undefined, stunPort: undefined },
-    { name: "fra1", hostName: "fra1.derp.example.com", derpPort: undefined, stunPort: undefined },
-    { name: "902c", hostName: "derp.example.org", derpPort: 8443, stunPort: 13_478 },
+    { ...unset, name: "902a", hostName: "902a.derp.example.com" },
+    { ...unset, name: "fra1", hostName: "fra1.derp.example.com" },
+    { ...unset, name: "902c", hostName: "derp.example.org", derpPort: 8443, stunPort: 13_478 },
   ]);
 });
 
@@ -81,7 +95,7 @@ test("every mistake is reported at once, with its path and what to write", () =>
   });
   assert.deepEqual(problems, [
     'derpkit:domain: is "Derp_Example"; write a DNS name in lower case without a final dot, 189 characters at most, for example derp.example.com',
-    'derpkit:regions[0].cloud: is "azure"; write one of the clouds of this version: local',
+    'derpkit:regions[0].cloud: is "azure"; write one of the clouds of this version: local, hetzner, aws',
     'derpkit:regions[0].code: is "nyc", the code of one of Tailscale\'s own regions; choose another',
     "derpkit:regions[0].id: is 5; write a whole number from 900 to 999",
     "derpkit:regions[0].name: is empty; write one line of text, 100 characters at most, without spaces around it",
@@ -124,7 +138,7 @@ test("a missing key says what belongs there", () => {
   ]);
   assert.deepEqual(problemsOf({ "derpkit:regions": [] }), ["derpkit:regions: has 0 regions; write 1 to 100"]);
   assert.deepEqual(problemsOf({ "derpkit:regions": [{ ...alfa, id: undefined, cloud: null }] }), [
-    "derpkit:regions[0].cloud: is empty; write one of the clouds of this version: local",
+    "derpkit:regions[0].cloud: is empty; write one of the clouds of this version: local, hetzner, aws",
     "derpkit:regions[0].id: is missing; write a whole number from 900 to 999",
   ]);
 });
@@ -135,19 +149,19 @@ test("every unknown key is named, with the known one that was probably meant", (
     problemsOf({ "derpkit:region": "x", "derpkit:regions": [{ ...alfa, nodes, latitude: 1 }] }),
     [
       "derpkit:region: is not a known key; did you mean regions?",
-      "derpkit:regions[0].latitude: is not a known key; remove it (known here: id, code, name, cloud, nodes)",
+      `derpkit:regions[0].latitude: is not a known key; remove it (known here: ${regionKeys})`,
       "derpkit:regions[0].nodes[0].derpport: is not a known key; did you mean derpPort?",
       "derpkit:regions[0].nodes[0].hostname: is not a known key; did you mean hostName?",
-      "derpkit:regions[0].nodes[0].weight: is not a known key; remove it (known here: name, hostName, derpPort, stunPort)",
+      `derpkit:regions[0].nodes[0].weight: is not a known key; remove it (known here: ${nodeKeys})`,
     ],
   );
 });
 
 test("a list in the place of a mapping, and the other way round, is named", () => {
   assert.deepEqual(problemsOf({ "derpkit:regions": [[], { ...alfa, nodes: [["901a"]] }, "x"] }), [
-    "derpkit:regions[0]: is a list; write a mapping with id, code, name, cloud, nodes",
-    "derpkit:regions[1].nodes[0]: is a list; write a mapping with name, hostName, derpPort, stunPort",
-    'derpkit:regions[2]: is "x"; write a mapping with id, code, name, cloud, nodes',
+    `derpkit:regions[0]: is a list; write a mapping with ${regionKeys}`,
+    `derpkit:regions[1].nodes[0]: is a list; write a mapping with ${nodeKeys}`,
+    `derpkit:regions[2]: is "x"; write a mapping with ${regionKeys}`,
   ]);
   assert.deepEqual(problemsOf({ "derpkit:regions": { "901": alfa } }), [
     "derpkit:regions: is a mapping; write a list of regions, each with id, code, name and cloud",
@@ -157,7 +171,7 @@ test("a list in the place of a mapping, and the other way round, is named", () =
 test("a collision is found although another region is malformed", () => {
   const nodes = [{ name: "n1", hostName: "a.example.com", derpPort: 8443, stunPort: 8443 }];
   assert.deepEqual(problemsOf({ "derpkit:regions": [{ ...alfa, nodes }, null, { ...alfa, nodes }] }), [
-    "derpkit:regions[1]: is empty; write a mapping with id, code, name, cloud, nodes",
+    `derpkit:regions[1]: is empty; write a mapping with ${regionKeys}`,
     'derpkit:regions[2].code: is "alfa", and so is derpkit:regions[0].code; each region code may occur once',
     "derpkit:regions[2].id: is 901, and so is derpkit:regions[0].id; each region id may occur once",
     "derpkit:regions[2].nodes[0].derpPort: is 8443, and so is derpkit:regions[0].nodes[0].derpPort; each TCP port on this machine may occur once",
@@ -186,7 +200,7 @@ test("a secret inside a region is refused wherever it is, even below an unknown 
   assert.deepEqual(problems, [
     `derpkit:regions[0].name: ${secret}`,
     `derpkit:regions[0].nodes[0].hostName: ${secret}`,
-    "derpkit:regions[0].tokens: is not a known key; remove it (known here: id, code, name, cloud, nodes)",
+    `derpkit:regions[0].tokens: is not a known key; remove it (known here: ${regionKeys})`,
     `derpkit:regions[0].tokens[0].deep: ${secret}`,
   ]);
 });
@@ -208,9 +222,9 @@ test("a key that the engine marks as secret is refused without a look at its val
 test("names that JavaScript's objects have of their own are keys like any other", () => {
   const region = `{"__proto__": {"id": 901}, "constructor": 1, "code": "alfa", "name": "Alfa", "cloud": "local"}`;
   assert.deepEqual(problemsOf({ "derpkit:__proto__": "x", "derpkit:regions": `[${region}]` }), [
-    "derpkit:__proto__: is not a known key; remove it (known here: domain, regions)",
-    "derpkit:regions[0].__proto__: is not a known key; remove it (known here: id, code, name, cloud, nodes)",
-    "derpkit:regions[0].constructor: is not a known key; remove it (known here: id, code, name, cloud, nodes)",
+    `derpkit:__proto__: is not a known key; remove it (known here: ${fleetKeys})`,
+    `derpkit:regions[0].__proto__: is not a known key; remove it (known here: ${regionKeys})`,
+    `derpkit:regions[0].constructor: is not a known key; remove it (known here: ${regionKeys})`,
     "derpkit:regions[0].id: is missing; write a whole number from 900 to 999",
   ]);
   const nodes = [{ name: "constructor" }, { name: "valueof" }];
@@ -279,11 +293,58 @@ test("whatever is written, either a sound fleet comes out or a list of problems"
       assert.ok(nodes.length >= fleet.regions.length && fleet.regions.length > 0);
       for (const key of ["name", "hostName"] as const) {
         assert.equal(new Set(nodes.map((each) => each[key])).size, nodes.length);
-        assert.ok(nodes.every((each) => isDnsName(each.hostName)));
+        assert.ok(nodes.every((each) => isDnsName(each.hostName ?? "")));
       }
       assert.equal(new Set(fleet.regions.map(({ id }) => id)).size, fleet.regions.length);
     }),
     { numRuns: 2000 },
   );
   assert.ok(sound > 0, "no sound fleet among the samples: the test proves less than it says");
+});
+
+test("a region in a cloud gets the size and the certificates that are usual at its place", () => {
+  const hetzner = { id: 903, code: "hki", name: "Helsinki", cloud: "hetzner", location: "hel1" };
+  const fleet = parse({
+    "derpkit:domain": "derp.example.com",
+    "derpkit:delivery": { url: "https://downloads.example.com/derpkit" },
+    "derpkit:trustedKeys": [`MCowBQYDK2VwAyEA${"A".repeat(43)}=`],
+    "derpkit:regions": [
+      { ...hetzner, admission: { anyone: true } },
+      {
+        ...hetzner,
+        id: 904,
+        code: "ash",
+        location: "ash",
+        certificates: "acme-ip",
+        admission: { anyone: true },
+      },
+    ],
+  });
+  assert.deepEqual(
+    fleet.regions.map(({ size, certificates, nodes }) => [size, certificates, nodes[0]?.hostName]),
+    [
+      ["cax11", "acme", "903a.derp.example.com"],
+      ["cpx22", "acme-ip", undefined],
+    ],
+  );
+});
+
+test("secrets and addresses that hold one are refused wherever they are written", () => {
+  const urls = [
+    "http://a.example",
+    "https://user:hunter2@a.example",
+    "https://a.example/#x",
+    "https://",
+    "https://a b",
+  ];
+  for (const url of urls) {
+    assert.match(
+      problemsOf({ "derpkit:regions": [alfa], "derpkit:delivery": { url } }).join(),
+      /delivery\.url: is "/,
+    );
+  }
+  assert.match(
+    problemsOf({ "derpkit:regions": [alfa], "derpkit:dns": { zone: { secure: "v1:x" } } }).join(),
+    /dns\.zone: is or holds a secret/,
+  );
 });

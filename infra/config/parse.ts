@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { KitError, type Problem } from "../../relay/errors.ts";
 import { findCollisions } from "./collisions.ts";
+import { findContradictions } from "./contradictions.ts";
 import { buildFleetConfig, type FleetConfig } from "./fleet.ts";
 import { childPath, namespace, pathsTo } from "./path.ts";
 import { fleetSchema } from "./schema.ts";
@@ -26,7 +27,12 @@ export function parseFleetConfig(source: ConfigSource): FleetConfig {
   const { values, secrets } = decodeValues(source);
   const claims = [...secrets, ...findSecrets(values), ...findStrangers(fleetSchema, values)];
   const result = v.safeParse(fleetSchema, values);
-  const problems = [...claims, ...renderIssues(result.issues ?? [], claims), ...findCollisions(values)];
+  const problems = [
+    ...claims,
+    ...renderIssues(result.issues ?? [], claims),
+    ...findCollisions(values),
+    ...findContradictions(values),
+  ];
   if (result.success && problems.length === 0) return buildFleetConfig(result.output);
   throw new KitError("config-invalid", {
     message: `The configuration has ${problems.length === 1 ? "a mistake" : `${problems.length} mistakes`}.`,

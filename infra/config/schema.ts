@@ -5,8 +5,9 @@
  * the path and what no single value can show, such as two regions with one id.
  */
 import * as v from "valibot";
+import { cloudNames } from "../clouds/places.ts";
 import { tailscaleRegionCodes } from "../derpmap/tailscale-regions.ts";
-import { isDnsLabel, isDnsName, isHumanText } from "./names.ts";
+import { isDnsLabel, isDnsName, isHumanText, isPublicKey, isPin, isSecureUrl } from "./names.ts";
 import { show } from "./show.ts";
 
 /** What the schema says of a key beyond its type. */
@@ -16,9 +17,16 @@ export interface ConfigNotes {
   readonly example?: string;
 }
 
-/** The clouds of this version. */
-export const cloudNames = ["local"] as const;
-export type CloudName = (typeof cloudNames)[number];
+/** How a node gets its certificate; docs/certificates.md has what each needs. */
+export const certificateModes = ["acme", "acme-ip", "pinned", "manual"] as const;
+
+/** Where a region is in its life. All but `retired` are protected from being deleted. */
+export const regionStates = ["canary", "serving", "draining", "retired"] as const;
+
+export const addressFamilies = ["ipv4", "ipv6"] as const;
+
+/** Who makes DNS records. */
+export const dnsProviders = ["none", "cloudflare"] as const;
 
 /** Default names go from `<id>a` to `<id>z`. */
 const maxNodes = 26;
@@ -56,6 +64,13 @@ const mapping = <Entries extends v.ObjectEntries>(entries: Entries) =>
     return message ?? `is ${show(input)}; write a mapping with ${Object.keys(entries).join(", ")}`;
   });
 
+const oneOf = <const Choices extends readonly string[]>(choices: Choices, what: string) =>
+  v.picklist(choices, ({ input }) => `is ${show(input)}; write ${what}: ${choices.join(", ")}`);
+
+const flag = v.boolean(({ input }) => `is ${show(input)}; write true or false`);
+
+const secureUrl = text(isSecureUrl, "a URL that begins with https://, without user, password or fragment");
+
 const port = wholeNumber(1, 65_535);
 
 export const nodeSchema = mapping({
@@ -82,12 +97,36 @@ export const nodeSchema = mapping({
   derpPort: v.pipe(
     v.optional(port),
     v.description("TCP port of DERP over TLS."),
-    notes({ default: "`local`: a free port from 20000 to 29999, chosen once and kept", example: "443" }),
+    notes({ default: "443; `local`: a free port from 20000 to 29999, chosen once and kept", example: "443" }),
   ),
   stunPort: v.pipe(
     v.optional(port),
     v.description("UDP port of STUN."),
-    notes({ default: "`local`: a free port from 20000 to 29999, chosen once and kept", example: "3478" }),
+    notes({
+      default: "3478; `local`: a free port from 20000 to 29999, chosen once and kept",
+      example: "3478",
+    }),
+  ),
+  pin: v.pipe(
+    v.optional(text(isPin, "sha256-raw: and 64 lower-case hex digits")),
+    v.description(
+      "Of a `pinned` region in a cloud: the SHA-256 of the node's certificate, for the derpMap. A region whose pins are " +
+        "not all known is not in the map.",
+    ),
+    notes({ default: "not known yet" }),
+  ),
+});
+
+const admissionSchema = mapping({
+  anyone: v.pipe(
+    v.optional(flag),
+    v.description("Lets in every client that owns the key it shows, whoever it is."),
+    notes({ default: "`false`" }),
+  ),
+  verifyClientUrl: v.pipe(
+    v.optional(secureUrl),
+    v.description("Asks a web service about each client, as Headscale's `/verify` answers."),
+    notes({ default: "nobody is asked", example: "https://headscale.example.com/verify" }),
   ),
 });
 
@@ -115,14 +154,87 @@ export const regionSchema = mapping({
     notes({ example: "Alfa, rack 1" }),
   ),
   cloud: v.pipe(
-    v.picklist(
-      cloudNames,
-      ({ input }) => `is ${show(input)}; write one of the clouds of this version: ${cloudNames.join(", ")}`,
-    ),
+    oneOf(cloudNames, "one of the clouds of this version"),
     v.description(
       "Where the region's nodes are. `local`: relays on this machine's loopback, for trying things out.",
     ),
-    notes({ example: "local" }),
+    notes({ example: "hetzner" }),
+  ),
+  location: v.pipe(
+    v.optional(text(isDnsLabel, "the cloud's own name of the place, for example fsn1")),
+    v.description(
+      "The cloud's own name of the place: a location of Hetzner, a region of AWS. Not for `local`.",
+    ),
+    notes({ default: "none; every cloud but `local` requires it", example: "fsn1" }),
+  ),
+  size: v.pipe(
+    v.optional(
+      text(
+        (size) => /^[a-z][a-z0-9.-]{0,39}$/.test(size),
+        "the cloud's own name of a machine type, for example cax11",
+      ),
+    ),
+    v.description("Type of the machines, by the cloud's own name. Arm or x86 follows from it."),
+    notes({ default: "the smallest sensible one that the place sells", example: "cax11" }),
+  ),
+  addresses: v.pipe(
+    v.optional(
+      v.pipe(
+        list(oneOf(addressFamilies, "an address family"), "address families: ipv4, ipv6"),
+        v.check(
+          (families) => families.length > 0 && new Set(families).size === families.length,
+          () => "has to name each family once; write [ipv4, ipv6], [ipv4] or [ipv6]",
+        ),
+      ),
+      ["ipv4", "ipv6"],
+    ),
+    v.description("Families of the nodes' public addresses."),
+    notes({ default: "`[ipv4, ipv6]`", example: "[ipv4]" }),
+  ),
+  certificates: v.pipe(
+    v.optional(oneOf(certificateModes, "a certificate mode")),
+    v.description(
+      "How the nodes get their certificates. `acme`: for their DNS names, from Let's Encrypt. `acme-ip`: for their " +
+        "addresses, without DNS. `pinned`: self-signed, known to clients by its digest. `manual`: files that you put there.",
+    ),
+    notes({ default: "`acme`; `local`: always `pinned`", example: "acme-ip" }),
+  ),
+  admission: v.pipe(
+    v.optional(admissionSchema),
+    v.description("Who may connect. A relay in a cloud is closed until this says who."),
+    notes({ default: "none; every cloud but `local` requires it" }),
+  ),
+  state: v.pipe(
+    v.optional(oneOf(regionStates, "a state"), "serving"),
+    v.description(
+      "`canary`: in the derpMap, and no client makes it its home. `serving`: in use. `draining`: clients look for another " +
+        "home. `retired`: out of the derpMap, and may be deleted; the others are protected from that.",
+    ),
+    notes({ example: "canary" }),
+  ),
+  wave: v.pipe(
+    v.optional(wholeNumber(1, 99), 1),
+    v.description("Regions of a wave are changed together, waves one after the other."),
+    notes({ example: "2" }),
+  ),
+  generation: v.pipe(
+    v.optional(wholeNumber(1, 1_000_000), 1),
+    v.description(
+      "Another number builds the region's machines anew. Addresses, names, keys and certificates stay.",
+    ),
+    notes({ example: "2" }),
+  ),
+  icmpEcho: v.pipe(
+    v.optional(flag, true),
+    v.description("Whether the nodes answer ping, which clients use where UDP is blocked."),
+    notes({ example: "false" }),
+  ),
+  http: v.pipe(
+    v.optional(flag, false),
+    v.description(
+      "Opens TCP port 80: for proofs to a certificate authority by HTTP, and for clients that look for a captive portal.",
+    ),
+    notes({ example: "true" }),
   ),
   nodes: v.pipe(
     v.optional(
@@ -140,6 +252,37 @@ export const regionSchema = mapping({
     notes({ default: "one node" }),
   ),
 });
+
+const dnsSchema = mapping({
+  provider: v.pipe(
+    v.optional(oneOf(dnsProviders, "who makes the records"), "none"),
+    v.description("`none`: nobody does, and the output `dnsRecords` lists those to make by hand."),
+    notes({ example: "cloudflare" }),
+  ),
+  zone: v.pipe(
+    v.optional(text(isDnsName, "a DNS name in lower case without a final dot, for example example.com")),
+    v.description("Zone that the nodes' names are in."),
+    notes({ default: "none; `cloudflare` requires it", example: "example.com" }),
+  ),
+  ttl: v.pipe(
+    v.optional(wholeNumber(60, 86_400), 300),
+    v.description("Seconds that resolvers may keep a record."),
+    notes({ example: "300" }),
+  ),
+});
+
+const deliverySchema = mapping({
+  url: v.pipe(
+    secureUrl,
+    v.description(
+      "Where nodes fetch their releases: each region's are in the folder of its code, as `npm run bundle` lays them out.",
+    ),
+    notes({ example: "https://downloads.example.com/derpkit" }),
+  ),
+});
+
+/** Two, so that keys can be changed: nodes trust the next one before it signs. */
+const maxTrustedKeys = 2;
 
 export const fleetSchema = mapping({
   domain: v.pipe(
@@ -161,6 +304,44 @@ export const fleetSchema = mapping({
       ({ input }) => `has ${input.length} regions; write 1 to ${maxRegions}`,
     ),
     v.description("The fleet's regions."),
+  ),
+  dns: v.pipe(
+    v.optional(dnsSchema, {}),
+    v.description("DNS records of the nodes' names."),
+    notes({ default: "no records are made" }),
+  ),
+  delivery: v.pipe(
+    v.optional(deliverySchema),
+    v.description("How releases reach the machines."),
+    notes({ default: "none; every cloud but `local` requires it" }),
+  ),
+  trustedKeys: v.pipe(
+    v.optional(
+      v.pipe(
+        list(
+          text(
+            isPublicKey,
+            "an Ed25519 public key: 60 characters of base64 that begin with MCowBQYDK2VwAyEA",
+          ),
+          "one or two public keys",
+        ),
+        v.check(
+          (keys) => keys.length > 0 && keys.length <= maxTrustedKeys,
+          ({ input }) => `has ${input.length} keys; write one or two`,
+        ),
+      ),
+    ),
+    v.description(
+      "Public keys (Ed25519, SubjectPublicKeyInfo in base64) whose signatures on releases the machines trust.",
+    ),
+    notes({ default: "none; every cloud but `local` requires it" }),
+  ),
+  gate: v.pipe(
+    v.optional(oneOf(["skip"], "the gate of this version"), "skip"),
+    v.description(
+      "What has to be shown of a region before the next wave is changed. This version asks nothing: `skip`.",
+    ),
+    notes({ example: "skip" }),
   ),
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildDerpMap, type MapNode } from "./build.ts";
+import { buildDerpMap, isPublished, type MapNode } from "./build.ts";
 
 const node = (name: string): MapNode => ({
   name,
@@ -14,8 +14,8 @@ const node = (name: string): MapNode => ({
 
 test("regions are in the order of their ids, nodes in the order of priority, keys as Go prints a map", () => {
   const map = buildDerpMap([
-    { id: 902, code: "bravo", name: "Bravo", nodes: [node("902b"), node("902a")] },
-    { id: 901, code: "alfa", name: "Alfa", nodes: [] },
+    { id: 902, code: "bravo", name: "Bravo", state: "serving", nodes: [node("902b"), node("902a")] },
+    { id: 901, code: "alfa", name: "Alfa", state: "serving", nodes: [] },
   ]);
   assert.equal(
     JSON.stringify(map, null, 2),
@@ -57,4 +57,23 @@ test("regions are in the order of their ids, nodes in the order of priority, key
   }
 }`,
   );
+});
+
+test("nobody makes a canary or a draining region their home, and both can be reached", () => {
+  const flags = (["canary", "serving", "draining"] as const).map((state) => {
+    const map = buildDerpMap([{ id: 901, code: "alfa", name: "Alfa", state, nodes: [node("901a")] }]);
+    return [map.Regions["901"]?.NoMeasureNoHome, map.Regions["901"]?.Nodes.length];
+  });
+  assert.deepEqual(flags, [
+    [true, 1],
+    [undefined, 1],
+    [true, 1],
+  ]);
+});
+
+test("a region is not published when it is retired, or when the pin of one of its nodes is not known", () => {
+  const pending = { ...node("901b"), certName: "pending" };
+  assert.equal(isPublished({ state: "serving", nodes: [node("901a")] }), true);
+  assert.equal(isPublished({ state: "retired", nodes: [node("901a")] }), false);
+  assert.equal(isPublished({ state: "serving", nodes: [node("901a"), pending] }), false);
 });

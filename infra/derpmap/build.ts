@@ -2,22 +2,29 @@
 import type { DerpMap, DerpNode, DerpRegion } from "./derp-map.ts";
 
 /** As much of a region as the derpMap shows. */
-export interface MapRegion {
+export interface MapRegion<Text = string> {
   readonly id: number;
   readonly code: string;
   readonly name: string;
-  readonly nodes: readonly MapNode[];
+  readonly state: "canary" | "serving" | "draining" | "retired";
+  readonly nodes: readonly MapNode<Text>[];
 }
 
 /** As much of a node as the derpMap shows. */
-export interface MapNode {
+export interface MapNode<Text = string> {
   readonly name: string;
-  readonly hostName: string;
+  readonly hostName: Text;
+  /** `pending`: a pin that is not known yet. */
   readonly certName: string;
-  readonly ipv4: string;
-  readonly ipv6: string;
+  readonly ipv4: Text;
+  readonly ipv6: Text;
   readonly derpPort: number;
   readonly stunPort: number;
+}
+
+/** True if clients may be told of a region: it is not retired, and nothing of it is still unknown. */
+export function isPublished({ state, nodes }: Pick<MapRegion<unknown>, "state" | "nodes">): boolean {
+  return state !== "retired" && nodes.every(({ certName }) => certName !== "pending");
 }
 
 /**
@@ -25,13 +32,15 @@ export interface MapNode {
  *
  * Keys are in the order in which Go prints a map, so that the text is the same wherever it is printed.
  */
-export function buildDerpMap(regions: readonly MapRegion[]): DerpMap {
+export function buildDerpMap<Text>(regions: readonly MapRegion<Text>[]): DerpMap<Text> {
   const ascending = [...regions].sort((a, b) => a.id - b.id);
   return { Regions: Object.fromEntries(ascending.map((region) => [String(region.id), buildRegion(region)])) };
 }
 
-function buildRegion({ id, code, name, nodes }: MapRegion): DerpRegion {
+/** Nobody makes a canary their home, nor stays at home in a region that drains; both can still be reached there. */
+function buildRegion<Text>({ id, code, name, state, nodes }: MapRegion<Text>): DerpRegion<Text> {
   return {
+    ...(state === "serving" ? {} : { NoMeasureNoHome: true }),
     Nodes: nodes.map((node) => buildNode(id, node)),
     RegionCode: code,
     RegionID: id,
@@ -39,7 +48,7 @@ function buildRegion({ id, code, name, nodes }: MapRegion): DerpRegion {
   };
 }
 
-function buildNode(regionId: number, node: MapNode): DerpNode {
+function buildNode<Text>(regionId: number, node: MapNode<Text>): DerpNode<Text> {
   return {
     CertName: node.certName,
     DERPPort: node.derpPort,

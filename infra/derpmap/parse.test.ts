@@ -35,6 +35,7 @@ test("what is built is read back unchanged, bare or inside a document", () => {
       id: fc.constant(id),
       code: fc.string(),
       name: fc.string(),
+      state: fc.constantFrom("canary", "serving", "draining"),
       nodes: fc.tuple(node(`${id}a`), node(`${id}b`)),
     });
   fc.assert(

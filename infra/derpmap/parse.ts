@@ -21,6 +21,13 @@ const port = (least: number, standard: number) =>
     v.transform((number) => (number === 0 ? standard : number)),
   );
 
+const flag = v.exactOptional(
+  v.pipe(
+    v.nullable(v.boolean("has to be true or false")),
+    v.transform((given) => given === true),
+  ),
+);
+
 const nodeSchema = v.object(
   {
     CertName: v.pipe(
@@ -36,12 +43,7 @@ const nodeSchema = v.object(
     IPv6: text,
     Name: required,
     RegionID: id,
-    STUNOnly: v.exactOptional(
-      v.pipe(
-        v.nullable(v.boolean("has to be true or false")),
-        v.transform((flag) => flag === true),
-      ),
-    ),
+    STUNOnly: flag,
     STUNPort: port(-1, 3478),
   },
   "has to be a node: an object",
@@ -49,6 +51,7 @@ const nodeSchema = v.object(
 
 const regionSchema = v.object(
   {
+    NoMeasureNoHome: flag,
     Nodes: v.nullish(v.array(nodeSchema, "has to be a list of nodes"), []),
     RegionCode: text,
     RegionID: id,

@@ -9,6 +9,7 @@ import type {
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { FleetNode } from "../../infra/clouds/cloud.ts";
 import type { DerpMap } from "../../infra/derpmap/derp-map.ts";
+import type { DnsRecord } from "../../infra/dns/dns.ts";
 import { declareFleet, prepareFleet } from "../../infra/program.ts";
 import type { StackFile } from "./stack-file.ts";
 
@@ -32,6 +33,9 @@ export interface ProgramResult {
   /** Keys sorted, as `pulumi stack output derpMap --json` prints them. */
   readonly derpMap: DerpMap;
   readonly nodes: readonly FleetNode[];
+  readonly dnsRecords: readonly DnsRecord[];
+  /** What to do now, in words. */
+  readonly next: readonly string[];
 }
 
 /**
@@ -48,7 +52,16 @@ export async function runProgram(
   pulumi.runtime.setAllConfig(Object.fromEntries(config), [...secretKeys]);
   const log = { info: () => {}, warn };
   // Outside the stack: an error inside rejects promises of the SDK that nobody holds, and would end the process.
-  const fleet = await prepareFleet({ root, stack, where: file, secretKeys, now: new Date(), log });
+  const fleet = await prepareFleet({
+    root,
+    stack,
+    where: file,
+    secretKeys,
+    now: new Date(),
+    offline: true,
+    previous: [],
+    log,
+  });
   await pulumi.runtime.runInPulumiStack(async () => declareFleet(fleet));
   // The stack's outputs are complete before the last resource is registered.
   await pulumi.runtime.disconnect();
@@ -86,7 +99,8 @@ class Recorder extends MockMonitor {
   result(): ProgramResult {
     const resources = [...this.#recorded.values()];
     const outputs: Omit<ProgramResult, "resources"> = JSON.parse(JSON.stringify(resources[0]?.outputs));
-    return { resources, derpMap: outputs.derpMap, nodes: outputs.nodes };
+    const { derpMap, nodes, dnsRecords, next } = outputs;
+    return { resources, derpMap, nodes, dnsRecords, next };
   }
 
   #record(request: RegisterResourceRequest, response: RegisterResourceResponse): void {

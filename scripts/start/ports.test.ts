@@ -18,6 +18,9 @@ const nodeWith = (name: string, derpPort: number, stunPort: number): FleetNode =
   ipv6: "none",
   derpPort,
   stunPort,
+  state: "serving",
+  location: "",
+  size: "",
   relayConfig: { hostname: "a.example", certMode: "pinned" },
 });
 

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parse } from "yaml";
+import { type BootSettings, renderCloudInit, userDataLimits } from "./cloud-init.ts";
+
+const newKey = (): string =>
+  generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "der" }).toString("base64");
+
+const settings: BootSettings = {
+  stack: "prod",
+  region: "fra",
+  node: "901a",
+  generation: 1,
+  deliveryUrl: "https://downloads.example.com/derpkit/fra",
+  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_12345678",
+  trustedKeys: [newKey(), newKey()],
+  icmpEcho: true,
+};
+
+interface Written {
+  readonly path: string;
+  readonly permissions: string;
+  readonly content: string;
+}
+
+function filesOf(text: string): ReadonlyMap<string, Written> {
+  const { write_files: files }: { write_files: Written[] } = parse(text);
+  return new Map(files.map((file) => [file.path, file]));
+}
+
+test("user data begins with the line by which cloud-init knows it", () => {
+  assert.match(renderCloudInit(settings), /^#cloud-config\n/);
+});
+
+test("it is small: a tenth of a cloud's limit is left with the longest names", () => {
+  const long = {
+    ...settings,
+    stack: "s".repeat(100),
+    region: "r".repeat(20),
+    node: "n".repeat(63),
+    deliveryUrl: `https://${"d".repeat(250)}.example/${"p".repeat(250)}`,
+    icmpEcho: false,
+  };
+  assert.ok(Buffer.byteLength(renderCloudInit(long)) < userDataLimits.aws * 0.9);
+});
+
+test("it writes the settings, the keys and the script, and starts it", () => {
+  const text = renderCloudInit(settings);
+  const files = filesOf(text);
+  assert.deepEqual(
+    [...files.values()].map(({ path, permissions }) => `${permissions} ${path}`),
+    [
+      "0644 /etc/derpkit/stage0.env",
+      "0644 /etc/derpkit/trusted-1.pem",
+      "0644 /etc/derpkit/trusted-2.pem",
+      "0755 /usr/local/sbin/derpkit-stage0",
+      "0644 /etc/systemd/system/derpkit-stage0.service",
+    ],
+  );
+  const pem = files.get("/etc/derpkit/trusted-1.pem")?.content ?? "";
+  assert.equal(pem, `-----BEGIN PUBLIC KEY-----\n${settings.trustedKeys[0]}\n-----END PUBLIC KEY-----\n`);
+  const { runcmd }: { runcmd: string[][] } = parse(text);
+  assert.deepEqual(runcmd.at(-1), ["systemctl", "enable", "--now", "--no-block", "derpkit-stage0.service"]);
+});
+
+test("the script and the settings are what a shell takes, whatever is in an address", () => {
+  const files = filesOf(renderCloudInit({ ...settings, deliveryUrl: "https://a.example/x?b=c&d=~e" }));
+  const script = files.get("/usr/local/sbin/derpkit-stage0")?.content ?? "";
+  assert.equal(spawnSync("sh", ["-n"], { input: script }).status, 0);
+  const environment = files.get("/etc/derpkit/stage0.env")?.content ?? "";
+  const { stdout } = spawnSync("sh", ["-c", `${environment}\nprintf %s "$DERPKIT_DELIVERY"`], {
+    encoding: "utf8",
+  });
+  assert.equal(stdout, "https://a.example/x?b=c&d=~e");
+});
+
+test("what would be more than text to a shell is refused", () => {
+  const hostile = fc.constantFrom("'", '"', "$(id)", "`id`", "\n", " ", ";", "\\", "\u0000", "é");
+  fc.assert(
+    fc.property(fc.string(), hostile, fc.string(), (before, bad, after) => {
+      assert.throws(() => renderCloudInit({ ...settings, volumeDevice: before + bad + after }), RangeError);
+    }),
+  );
+});
+
+test("a machine that is not to answer ping says so in both families, and keeps path-MTU errors", () => {
+  const files = filesOf(renderCloudInit({ ...settings, icmpEcho: false }));
+  assert.equal(
+    files.get("/etc/sysctl.d/60-derpkit-echo.conf")?.content,
+    "net.ipv4.icmp_echo_ignore_all = 1\nnet.ipv6.icmp.echo_ignore_all = 1\n",
+  );
+});
+
+test("two generations differ, and nothing else makes a difference by itself", () => {
+  assert.notEqual(renderCloudInit({ ...settings, generation: 2 }), renderCloudInit(settings));
+  assert.equal(renderCloudInit({ ...settings }), renderCloudInit(settings));
+});

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findContradictions } from "./contradictions.ts";
+
+const publicKey = `MCowBQYDK2VwAyEA${"A".repeat(43)}=`;
+const cloud = {
+  id: 901,
+  code: "alfa",
+  name: "Alfa",
+  cloud: "hetzner",
+  location: "fsn1",
+  admission: { anyone: true },
+};
+const fleet = {
+  domain: "derp.example.com",
+  delivery: { url: "https://downloads.example.com" },
+  trustedKeys: [publicKey],
+  regions: [cloud],
+};
+
+function problemsOf(raw: object): string[] {
+  return findContradictions(raw).map(({ path, message }) => `${path}: ${message}`);
+}
+
+/** The problems of a fleet whose only region differs so. */
+const withRegion = (region: object, more: object = {}): string[] =>
+  problemsOf({ ...fleet, ...more, regions: [{ ...cloud, ...region }] });
+
+test("a region in a cloud with all that it needs is right, and so is a local one with nothing", () => {
+  assert.deepEqual(problemsOf(fleet), []);
+  assert.deepEqual(problemsOf({ regions: [{ id: 901, code: "alfa", name: "Alfa", cloud: "local" }] }), []);
+});
+
+const wrong: Readonly<Record<string, readonly [problems: string[], says: RegExp]>> = {
+  "nothing that machines need": [
+    problemsOf({ domain: fleet.domain, regions: [cloud] }),
+    /^derpkit:delivery: is missing.*\nderpkit:trustedKeys: is missing/,
+  ],
+  "no place": [withRegion({ location: undefined }), /regions\[0\]\.location: is missing; write one of fsn1,/],
+  "a place that is nearly one": [
+    withRegion({ location: "fsn" }),
+    /location: is "fsn", and hetzner has no such place; did you mean fsn1\?/,
+  ],
+  "a place of the language's own": [
+    withRegion({ location: "constructor" }),
+    /hetzner has no such place; write one of/,
+  ],
+  "nobody who may connect": [
+    withRegion({ admission: undefined }),
+    /admission: is missing; write who may connect/,
+  ],
+  "an admission that lets in nobody": [withRegion({ admission: {} }), /admission: lets in nobody/],
+  "one that asks for nothing": [
+    withRegion({ admission: { anyone: true, verifyClientUrl: "https://headscale.example.com/verify" } }),
+    /admission: lets in anyone and asks about each; keep one/,
+  ],
+  "a name that no authority knows": [
+    withRegion({}, { domain: "derpkit.internal" }),
+    /derpkit:domain: gives "901a\.derpkit\.internal", which no certificate authority knows/,
+  ],
+  "a port where no authority looks": [
+    withRegion({ nodes: [{ derpPort: 8443 }] }),
+    /nodes\[0\]\.derpPort: is 8443, where no/,
+  ],
+  "a name where the address is the name": [
+    withRegion({ certificates: "acme-ip", nodes: [{ hostName: "a.example" }] }),
+    /nodes\[0\]\.hostName: is a name, and with certificates: acme-ip/,
+  ],
+  "a pin that is not one": [
+    withRegion({ nodes: [{ pin: `sha256-raw:${"a".repeat(64)}` }] }),
+    /nodes\[0\]\.pin: is of a pinned node, and its region has certificates: acme/,
+  ],
+  "records in no zone": [
+    withRegion({}, { dns: { provider: "cloudflare" } }),
+    /derpkit:dns\.zone: is missing/,
+  ],
+  "a zone and nobody who makes records": [
+    withRegion({}, { dns: { zone: "example.com" } }),
+    /derpkit:dns\.provider: is none/,
+  ],
+  "a name outside the zone": [
+    withRegion(
+      { nodes: [{ hostName: "derp.example.org" }] },
+      { dns: { provider: "cloudflare", zone: "example.com" } },
+    ),
+    /hostName: gives "derp\.example\.org", which is not in the zone example\.com/,
+  ],
+  "a local region with a machine's size": [
+    problemsOf({
+      regions: [{ id: 901, code: "alfa", name: "Alfa", cloud: "local", size: "cax11", wave: 2 }],
+    }),
+    /^derpkit:regions\[0\]\.size: is of machines in a cloud.*\nderpkit:regions\[0\]\.wave: /,
+  ],
+};
+
+for (const [what, [problems, says]] of Object.entries(wrong)) {
+  test(`a fleet with ${what} is told so, with the path`, () => {
+    assert.match(problems.join("\n"), says);
+  });
+}
+
+test("what is right beside it is not complained of", () => {
+  for (const problems of [
+    withRegion({ http: true, nodes: [{ derpPort: 8443 }] }),
+    withRegion({ certificates: "pinned" }, { domain: "derpkit.internal" }),
+    withRegion({ certificates: "acme-ip" }, { domain: "derpkit.internal" }),
+    withRegion(
+      { nodes: [{ hostName: "example.com" }] },
+      { dns: { provider: "cloudflare", zone: "example.com" } },
+    ),
+  ]) {
+    assert.deepEqual(problems, []);
+  }
+});
+
+test("a domain is complained of once, however many nodes are in it", () => {
+  const nodes = [{}, {}, {}];
+  assert.equal(withRegion({ nodes }, { domain: "derpkit.internal" }).length, 1);
+});
+
+test("whatever was written, it is looked at without failing", () => {
+  for (const raw of [
+    undefined,
+    null,
+    1,
+    "x",
+    [],
+    { regions: "x" },
+    { regions: [null, 1, { cloud: "hetzner", nodes: 3 }] },
+  ]) {
+    assert.ok(Array.isArray(findContradictions(raw)));
+  }
+});

@@ -1,0 +1,202 @@
+/**
+ * Values that do not go together: what a cloud needs and was not given, what was given and has no effect. Works on what
+ * was written, right or wrong, as collisions.ts does.
+ */
+import type { Problem } from "../../relay/errors.ts";
+import { type CloudName, findPlace, placeNames } from "../clouds/places.ts";
+import { defaultCertificates, defaultHostName, defaultNodeName } from "./fleet.ts";
+import { nearest } from "./nearest.ts";
+import { childPath } from "./path.ts";
+import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
+import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
+import { show } from "./show.ts";
+
+/** What only machines in a cloud have. */
+const cloudKeys = [
+  "location",
+  "size",
+  "addresses",
+  "certificates",
+  "admission",
+  "wave",
+  "generation",
+  "icmpEcho",
+  "http",
+] as const;
+
+/** Authorities prove a name or an address at this port, by TLS. */
+const provenPort = 443;
+
+type Report = (path: string, message: string) => void;
+
+/** The fleet's keys that regions depend on. */
+interface Surroundings {
+  readonly domain: string | undefined;
+  /** Undefined unless somebody makes records in it. */
+  readonly zone: string | undefined;
+}
+
+/** Finds what does not go together. */
+export function findContradictions(raw: unknown): Problem[] {
+  const problems: Problem[] = [];
+  const report: Report = (path, message) => {
+    // The domain is every node's, and is wrong once.
+    if (!problems.some((problem) => problem.path === path)) problems.push({ path, message });
+  };
+  const fleet = membersOf(raw);
+  const { domain, dns } = fleetSchema.entries;
+  const { provider, zone } = valid(dns, fleet["dns"]) ?? {};
+  const surroundings = {
+    domain: valid(domain, fleet["domain"]),
+    zone: provider === "cloudflare" ? zone : undefined,
+  };
+  if (provider === "cloudflare" && zone === undefined) {
+    report(
+      childPath(childPath(undefined, "dns"), "zone"),
+      "is missing; write the zone that the nodes' names are in",
+    );
+  } else if (provider === "none" && zone !== undefined) {
+    report(
+      childPath(childPath(undefined, "dns"), "provider"),
+      "is none, so that nobody makes records in the zone; write cloudflare, or remove zone",
+    );
+  }
+  let clouds = 0;
+  for (const [index, written] of itemsOf(fleet["regions"]).entries()) {
+    const region = membersOf(written);
+    const path = childPath(childPath(undefined, "regions"), index);
+    const cloud = valid(regionSchema.entries.cloud, region["cloud"]);
+    if (cloud === undefined) continue;
+    if (cloud === "local") checkLocal(region, path, report);
+    else {
+      clouds++;
+      checkPlace(cloud, region, path, report);
+      checkAdmission(region, path, report);
+      checkNodes(cloud, region, path, surroundings, report);
+    }
+  }
+  for (const key of ["delivery", "trustedKeys"] as const) {
+    if (clouds > 0 && fleet[key] === undefined) {
+      report(childPath(undefined, key), `is missing; machines in a cloud need it: ${needs[key]}`);
+    }
+  }
+  return problems;
+}
+
+const needs = {
+  delivery: "write a mapping with url, where they fetch their releases",
+  trustedKeys: "write the public keys whose signatures on releases they trust",
+};
+
+function checkLocal(region: Members, path: string, report: Report): void {
+  for (const key of cloudKeys) {
+    if (region[key] !== undefined)
+      report(childPath(path, key), "is of machines in a cloud; remove it, as local relays run on this one");
+  }
+  for (const [index, node] of itemsOf(region["nodes"]).entries()) {
+    if (membersOf(node)["pin"] !== undefined)
+      report(
+        childPath(childPath(childPath(path, "nodes"), index), "pin"),
+        "is of machines in a cloud; remove it, as local pins are known",
+      );
+  }
+}
+
+function checkPlace(cloud: CloudName, region: Members, path: string, report: Report): void {
+  const names = placeNames(cloud);
+  const written = region["location"];
+  if (written === undefined) {
+    report(childPath(path, "location"), `is missing; write one of ${names.join(", ")}`);
+    return;
+  }
+  const location = valid(regionSchema.entries.location, written);
+  if (location === undefined || findPlace(cloud, location) !== undefined) return;
+  const meant = nearest(location, names);
+  report(
+    childPath(path, "location"),
+    `is ${show(location)}, and ${cloud} has no such place; ` +
+      (meant === undefined ? `write one of ${names.join(", ")}` : `did you mean ${meant}?`),
+  );
+}
+
+function checkAdmission(region: Members, path: string, report: Report): void {
+  const at = childPath(path, "admission");
+  if (region["admission"] === undefined) {
+    report(at, "is missing; write who may connect: a mapping with verifyClientUrl, or with anyone: true");
+    return;
+  }
+  const admission = valid(regionSchema.entries.admission, region["admission"]);
+  if (admission === undefined) return;
+  const { anyone = false, verifyClientUrl } = admission;
+  if (anyone === (verifyClientUrl !== undefined)) {
+    report(
+      at,
+      anyone
+        ? "lets in anyone and asks about each; keep one"
+        : "lets in nobody; write verifyClientUrl, or anyone: true",
+    );
+  }
+}
+
+function checkNodes(
+  cloud: CloudName,
+  region: Members,
+  path: string,
+  { domain, zone }: Surroundings,
+  report: Report,
+): void {
+  const { id: idSchema, certificates, http } = regionSchema.entries;
+  const id = valid(idSchema, region["id"]);
+  const mode = valid(certificates, region["certificates"]) ?? defaultCertificates(cloud);
+  const isHttpOpen = valid(http, region["http"]) ?? false;
+  for (const [index, written] of itemsOf(region["nodes"] ?? [{}]).entries()) {
+    const node = membersOf(written);
+    const at = childPath(childPath(path, "nodes"), index);
+    const { hostName: hostNameSchema, name: nameSchema, derpPort, pin } = nodeSchema.entries;
+    const given = valid(hostNameSchema, node["hostName"]);
+    if (mode === "acme-ip" && given !== undefined) {
+      report(
+        childPath(at, "hostName"),
+        "is a name, and with certificates: acme-ip clients connect to the address; remove it",
+      );
+    }
+    if (mode !== "pinned" && valid(pin, node["pin"]) !== undefined) {
+      report(
+        childPath(at, "pin"),
+        `is of a pinned node, and its region has certificates: ${mode}; remove it`,
+      );
+    }
+    const port = valid(derpPort, node["derpPort"]) ?? provenPort;
+    if ((mode === "acme" || mode === "acme-ip") && port !== provenPort && !isHttpOpen) {
+      report(
+        childPath(at, "derpPort"),
+        `is ${port}, where no certificate authority looks; leave it at 443, or set http: true for the region`,
+      );
+    }
+    const name =
+      valid(nameSchema, node["name"]) ?? (id === undefined ? undefined : defaultNodeName(id, index));
+    const own = name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
+    const source = given === undefined ? childPath(undefined, "domain") : childPath(at, "hostName");
+    // A pinned node is found by its address, and its name need not lead anywhere.
+    if (mode === "acme" || mode === "manual") checkHostName(mode, given ?? own, source, zone, report);
+  }
+}
+
+/** @param path of what the name comes from */
+function checkHostName(
+  mode: "acme" | "manual",
+  hostName: string | undefined,
+  path: string,
+  zone: string | undefined,
+  report: Report,
+): void {
+  if (hostName === undefined) return;
+  if (mode === "acme" && hostName.endsWith(".internal")) {
+    report(
+      path,
+      `gives ${show(hostName)}, which no certificate authority knows; write a domain of yours, or certificates: acme-ip or pinned`,
+    );
+  } else if (zone !== undefined && hostName !== zone && !hostName.endsWith(`.${zone}`)) {
+    report(path, `gives ${show(hostName)}, which is not in the zone ${zone}; write one that is`);
+  }
+}

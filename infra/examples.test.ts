@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { test } from "node:test";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+
+const root = path.join(import.meta.dirname, "..");
+
+interface Resource {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+/** What `npm run plan` says of an example. */
+function plan(stack: string) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [path.join(root, "scripts/run.mjs"), "plan", "--stack", stack, "--json"],
+    { cwd: root, encoding: "utf8" },
+  );
+  assert.equal(status, 0, stderr);
+  const { resources, outputs }: { resources: Resource[]; outputs: Record<string, unknown> } =
+    JSON.parse(stdout);
+  const made = resources.filter(({ type }) => !/^derpkit:|pulumi:pulumi:/.test(type));
+  return {
+    names: made.map(({ type, name }) => `${name} ${type.split(":").at(-1)}`).toSorted(),
+    made,
+    outputs,
+  };
+}
+
+test("the example at Hetzner is a server with its identity, its firewall and its DNS records, and nothing else", () => {
+  const { names, made, outputs } = plan("hetzner");
+  assert.deepEqual(names, [
+    "derp-901-901a-a DnsRecord",
+    "derp-901-901a-aaaa DnsRecord",
+    "derp-901-901a-attachment VolumeAttachment",
+    "derp-901-901a-boot-1 Stash",
+    "derp-901-901a-caa DnsRecord",
+    "derp-901-901a-ipv4 PrimaryIp",
+    "derp-901-901a-ipv6 PrimaryIp",
+    "derp-901-901a-reverse-ipv4 Rdns",
+    "derp-901-901a-reverse-ipv6 Rdns",
+    "derp-901-901a-server Server",
+    "derp-901-901a-volume Volume",
+    "derp-901-firewall Firewall",
+    "derp-901-spread PlacementGroup",
+  ]);
+  const records = made.filter(({ type }) => type.endsWith(":DnsRecord")).map(({ inputs }) => inputs);
+  for (const { proxied, ttl, name } of records) {
+    assert.deepEqual({ proxied, ttl, name }, { proxied: false, ttl: 300, name: "901a.derp.example.com" });
+  }
+  assert.deepEqual(records.find(({ type }) => type === "CAA")?.["data"], {
+    flags: 0,
+    tag: "issue",
+    value: "letsencrypt.org; validationmethods=tls-alpn-01",
+  });
+  assert.deepEqual(outputs["derpMap"], {
+    Regions: {
+      "901": {
+        Nodes: [
+          {
+            CertName: "",
+            DERPPort: 443,
+            HostName: "901a.derp.example.com",
+            IPv4: "(known after up)",
+            IPv6: "(known after up)",
+            Name: "901a",
+            RegionID: 901,
+            STUNPort: 3478,
+          },
+        ],
+        RegionCode: "fsn",
+        RegionID: 901,
+        RegionName: "Falkenstein",
+      },
+    },
+  });
+});
+
+test("the pinned example makes no records, and has only the region in its map whose pin is known", () => {
+  const { names, outputs } = plan("pinned");
+  assert.deepEqual(
+    names.filter((name) => name.endsWith("DnsRecord")),
+    [],
+  );
+  const { Regions }: { Regions: object } = Object(outputs["derpMap"]);
+  assert.deepEqual(Object.keys(Regions), ["911"]);
+  assert.match(String(outputs["next"]), /certificates of 912a and write their pins/);
+});
+
+test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", () => {
+  const { names, made } = plan("europe");
+  const of = (prefix: string): string[] =>
+    names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  assert.deepEqual(of("derp-922-"), [
+    "922a-a DnsRecord",
+    "922a-aaaa DnsRecord",
+    "922a-attachment VolumeAttachment",
+    "922a-boot-1 Stash",
+    "922a-caa DnsRecord",
+    "922a-instance Instance",
+    "922a-interface NetworkInterface",
+    "922a-ipv4 Eip",
+    "922a-volume Volume",
+    "firewall SecurityGroup",
+    "gateway InternetGateway",
+    "in-derp-443-ipv4 SecurityGroupIngressRule",
+    "in-derp-443-ipv6 SecurityGroupIngressRule",
+    "in-echo-ipv4 SecurityGroupIngressRule",
+    "in-echo-ipv6 SecurityGroupIngressRule",
+    "in-mtu-ipv4 SecurityGroupIngressRule",
+    "in-mtu-ipv6 SecurityGroupIngressRule",
+    "in-stun-3478-ipv4 SecurityGroupIngressRule",
+    "in-stun-3478-ipv6 SecurityGroupIngressRule",
+    "network Vpc",
+    "out-ipv4 SecurityGroupEgressRule",
+    "out-ipv6 SecurityGroupEgressRule",
+    "route-ipv4 Route",
+    "route-ipv6 Route",
+    "routes RouteTable",
+    "subnet-a RouteTableAssociation",
+    "subnet-a Subnet",
+  ]);
+  const inputsOf = (name: string, type: string): Readonly<Record<string, unknown>> =>
+    made.find((resource) => resource.name === name && resource.type.endsWith(`:${type}`))?.inputs ?? {};
+  const rules = made
+    .filter(({ name, type }) => name.startsWith("derp-923-in-") && type.endsWith("IngressRule"))
+    .map(({ inputs: { ipProtocol, fromPort, toPort, cidrIpv4 = "", cidrIpv6 = "" } }) =>
+      [ipProtocol, fromPort, toPort, cidrIpv4, cidrIpv6].map(String).join(" ").trim().replaceAll(/ +/g, " "),
+    );
+  assert.deepEqual(rules.toSorted(), [
+    "icmp 3 4 0.0.0.0/0",
+    "icmpv6 2 -1 ::/0",
+    "tcp 443 443 0.0.0.0/0",
+    "tcp 443 443 ::/0",
+    "udp 3478 3478 0.0.0.0/0",
+    "udp 3478 3478 ::/0",
+  ]);
+  assert.deepEqual(inputsOf("derp-922-out-ipv6", "SecurityGroupEgressRule"), {
+    cidrIpv6: "::/0",
+    ipProtocol: "-1",
+    region: "eu-west-1",
+    securityGroupId: "(known after up)",
+    tags: { "derpkit-region": "922", "derpkit-stack": "europe" },
+  });
+  assert.deepEqual(
+    ["923a", "923b"].map((node) => inputsOf(`derp-923-${node}-volume`, "Volume")["availabilityZone"]),
+    ["eu-north-1a", "eu-north-1b"],
+  );
+  const { metadataOptions, rootBlockDevice, userDataReplaceOnChange, instanceType, region } = inputsOf(
+    "derp-922-922a-instance",
+    "Instance",
+  );
+  assert.deepEqual(
+    { metadataOptions, rootBlockDevice, userDataReplaceOnChange, instanceType, region },
+    {
+      metadataOptions: { httpEndpoint: "enabled", httpPutResponseHopLimit: 1, httpTokens: "required" },
+      rootBlockDevice: { encrypted: true, volumeType: "gp3" },
+      userDataReplaceOnChange: true,
+      instanceType: "t4g.micro",
+      region: "eu-west-1",
+    },
+  );
+  const { encrypted, size, type } = inputsOf("derp-922-922a-volume", "Volume");
+  assert.deepEqual({ encrypted, size, type }, { encrypted: true, size: 1, type: "gp3" });
+});

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describeNext } from "./next.ts";
+import { regionOf } from "./testing/region.ts";
+
+const node = { name: "901a", certName: "" };
+const record = { name: "901a.derp.example.com", type: "A", content: "203.0.113.7", ttl: 300 } as const;
+const delivery = { url: "https://downloads.example.com" };
+const byHand = { provider: "none", zone: undefined, ttl: 300 } as const;
+const madeByUs = { provider: "cloudflare", zone: "example.com", ttl: 300 } as const;
+
+test("a local fleet is to be started", () => {
+  const regions = [regionOf({ cloud: "local" })];
+  assert.deepEqual(describeNext({ regions, dns: byHand, delivery: undefined }, [node], []), [
+    "Run `npm start` to start the relays on this machine.",
+  ]);
+});
+
+test("records that nobody makes come first, then the delivery, then the proof", () => {
+  const regions = [regionOf()];
+  assert.deepEqual(
+    describeNext({ regions, dns: byHand, delivery }, [node], [record]).map((line) =>
+      line.split(" ", 3).join(" "),
+    ),
+    ["Make the 1", "Put what `npm", "Run `npm run"],
+  );
+  assert.equal(describeNext({ regions, dns: madeByUs, delivery }, [node], [record]).length, 2);
+});
+
+test("pins that are not known, canaries and retired regions each have their sentence", () => {
+  const regions = [regionOf({ state: "canary" }), regionOf({ id: 902, code: "bravo", state: "retired" })];
+  const lines = describeNext({ regions, dns: madeByUs, delivery }, [{ ...node, certName: "pending" }], []);
+  assert.match(
+    lines.join("\n"),
+    /certificates of 901a and write their pins[^]*Try alfa,[^]*without bravo has reached/,
+  );
+});

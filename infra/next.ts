@@ -1,0 +1,47 @@
+/** What is left to do after an `up`, in words. Pure. */
+import type { FleetNode } from "./clouds/cloud.ts";
+import type { FleetConfig } from "./config/fleet.ts";
+
+/** Lists what to do now, one sentence each, in the order in which it is to be done. */
+export function describeNext(
+  { regions, dns, delivery }: Pick<FleetConfig, "regions" | "dns" | "delivery">,
+  nodes: readonly Pick<FleetNode, "name" | "certName">[],
+  records: readonly unknown[],
+): string[] {
+  const pending = nodes.filter(({ certName }) => certName === "pending");
+  const local = regions.filter(({ cloud }) => cloud === "local");
+  const retired = regions.filter(({ state }) => state === "retired");
+  const canaries = regions.filter(({ state }) => state === "canary");
+  return [
+    ...(dns.provider === "none" && records.length > 0
+      ? [
+          `Make the ${records.length} DNS records that dnsRecords lists: the relays wait for them to get their certificates.`,
+        ]
+      : []),
+    ...(delivery === undefined
+      ? []
+      : [
+          `Put what \`npm run bundle\` lays out at ${delivery.url}: the machines fetch their relay from there.`,
+        ]),
+    ...(pending.length > 0
+      ? [
+          `Look at the certificates of ${pending.map(({ name }) => name).join(", ")} and write their pins (pin: sha256-raw:...) to the stack file; until then ` +
+            "their regions are not in the derpMap.",
+        ]
+      : []),
+    ...(local.length === regions.length
+      ? ["Run `npm start` to start the relays on this machine."]
+      : [
+          "Run `npm run verify` against derpMap before anybody depends on it, then put derpMap into the tailnet policy.",
+        ]),
+    ...(canaries.length > 0
+      ? [`Try ${canaries.map(({ code }) => code).join(", ")}, and set state: serving when it is good.`]
+      : []),
+    ...(retired.length > 0
+      ? [
+          `Once the policy without ${retired.map(({ code }) => code).join(", ")} has reached the clients, remove it from the stack ` +
+            "file and run `pulumi up`.",
+        ]
+      : []),
+  ];
+}
