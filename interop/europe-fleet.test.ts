@@ -1,0 +1,102 @@
+/** The example of three regions at AWS and Hetzner under Pulumi's engine. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
+import { CloudFleet } from "./cloud-fleet.ts";
+import { type CloudObject, type CloudState, whyNoClouds } from "./simcloud.ts";
+
+const timeout = 600_000;
+const all = {
+  addresses: 3,
+  firewalls: 1,
+  instances: 3,
+  internetGateways: 2,
+  networkInterfaces: 3,
+  placement_groups: 1,
+  primary_ips: 2,
+  records: 12,
+  routeTables: 2,
+  securityGroups: 2,
+  servers: 1,
+  subnets: 3,
+  volumes: 4,
+  vpcs: 2,
+};
+
+/** The objects of a kind in a region of AWS. */
+function awsObjects(state: CloudState, region: string, kind: string): readonly CloudObject[] {
+  return state.aws.regions[region]?.[kind] ?? [];
+}
+
+describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
+  let fleet: CloudFleet;
+  before(async () => {
+    fleet = await CloudFleet.start("europe");
+  });
+  after(() => fleet[Symbol.asyncDispose]());
+
+  test("an up makes what the example says, and then there is nothing to do", { timeout }, async () => {
+    const preview = fleet.try("preview");
+    assert.equal(preview.status, 0, preview.text);
+    assert.deepEqual(await fleet.count(), {});
+    const { status, text } = fleet.up();
+    assert.equal(status, 0, text);
+    assert.deepEqual(await fleet.count(), all);
+    fleet.staysAsItIs();
+  });
+
+  test("machines ask for a token at their metadata, have small user data, and stand in different zones", async () => {
+    const instances = awsObjects(await fleet.clouds.state(), "eu-north-1", "instances");
+    assert.equal(instances.length, 2);
+    for (const { userData, metadata } of instances) {
+      const text = Buffer.from(String(userData), "base64").toString();
+      assert.match(
+        text,
+        /^#cloud-config\n[^]*DERPKIT_VOLUME=\/dev\/disk\/by-id\/nvme-Amazon_Elastic_Block_Store_vol[0-9a-z]+\n/,
+      );
+      assert.match(text, /echo_ignore_all = 1/);
+      assert.ok(Buffer.byteLength(text) < userDataLimits.aws);
+      assert.equal(Object(metadata).httpTokens, "required");
+      assert.equal(Object(metadata).httpPutResponseHopLimit, 1);
+    }
+    const zones = awsObjects(await fleet.clouds.state(), "eu-north-1", "volumes").map(({ az }) => String(az));
+    assert.deepEqual(zones.toSorted(), ["eu-north-1a", "eu-north-1b"]);
+  });
+
+  test(
+    "a new generation of one region builds its machines anew, which keep their addresses, and touches no other",
+    { timeout },
+    async () => {
+      const earlier = await fleet.clouds.state();
+      fleet.edit((text) => text.replace("icmpEcho: false", "icmpEcho: false\n      generation: 2"));
+      const map = fleet.output("derpMap");
+      const { status, text } = fleet.up();
+      assert.equal(status, 0, text);
+      const now = await fleet.clouds.state();
+      const ids = (state: CloudState, region: string, kind: string): string[] =>
+        awsObjects(state, region, kind)
+          .map(({ id }) => String(id))
+          .sort();
+      assert.notDeepEqual(ids(now, "eu-north-1", "instances"), ids(earlier, "eu-north-1", "instances"));
+      for (const kind of ["networkInterfaces", "addresses", "volumes"]) {
+        assert.deepEqual(ids(now, "eu-north-1", kind), ids(earlier, "eu-north-1", kind), kind);
+      }
+      assert.deepEqual(ids(now, "eu-west-1", "instances"), ids(earlier, "eu-west-1", "instances"));
+      assert.deepEqual(now.hetzner, earlier.hetzner);
+      assert.equal(fleet.output("derpMap"), map);
+      fleet.staysAsItIs();
+    },
+  );
+
+  test("retired, it is destroyed with nothing left", { timeout }, async () => {
+    fleet.edit((text) =>
+      text.replaceAll(/^ {6}location: (.*)$/gm, "      location: $1\n      state: retired"),
+    );
+    const { status, text } = fleet.up();
+    assert.equal(status, 0, text);
+    assert.equal(JSON.stringify(JSON.parse(fleet.output("derpMap"))), '{"Regions":{}}');
+    const destroyed = fleet.destroy();
+    assert.equal(destroyed.status, 0, destroyed.text);
+    assert.deepEqual(await fleet.count(), {});
+  });
+});
