@@ -22,7 +22,7 @@ function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
     createSite({ id }, name, { parent, protect }) {
       asked.push(`site ${id}: ${name}, child of ${parent?.constructor.name}, protected ${protect}`);
       return {
-        createIdentity: (node, prefix, hostName, options) => {
+        createIdentity: ({ name: node, hostName }, prefix, options) => {
           asked.push(
             `${node}: ${prefix}, ${hostName}, child of ${options.parent?.constructor.name}, protected ${options.protect}`,
           );

@@ -35,7 +35,7 @@ export class RelayNode extends pulumi.ComponentResource {
     const { node, region, site, dns } = args;
     super("derpkit:index:RelayNode", name, { nodeName: node.name, regionId: region.id }, options);
     const kept = { parent: this, protect: region.state !== "retired" };
-    const identity = site.createIdentity(node.name, name, node.hostName, kept);
+    const identity = site.createIdentity(node, name, kept);
     this.records = listRecords(args, identity);
     const served = this.records.filter((record) => dns.serves(record.name));
     const after = dns.createRecords(served, name, kept);

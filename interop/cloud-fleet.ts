@@ -1,9 +1,10 @@
 /** An example stack under Pulumi's engine, with clouds on loopback, and what tests do with both. */
+import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type process from "node:process";
 import { PulumiProject } from "./pulumi-project.ts";
-import { type Clouds, type CloudState, startClouds } from "./simcloud.ts";
+import { type Clouds, type CloudState, type Fault, startClouds } from "./simcloud.ts";
 
 export class CloudFleet implements AsyncDisposable {
   readonly clouds: Clouds;
@@ -70,6 +71,28 @@ export class CloudFleet implements AsyncDisposable {
   async count(): Promise<Record<string, number>> {
     return countObjects(await this.clouds.state());
   }
+}
+
+/**
+ * Has one call of a first `up` fail, and checks that the next one goes on from there.
+ *
+ * @param whole how many objects there are in the end, of each kind
+ */
+export async function goesOnAfter(
+  fault: Pick<Fault, "method" | "path">,
+  fleet: CloudFleet,
+  whole: Readonly<Record<string, number>>,
+): Promise<void> {
+  const what = `${fault.method} ${fault.path}`;
+  await fleet.clouds.fail({ ...fault, times: 1, status: 500, message: "injected for the test" });
+  const first = fleet.up();
+  assert.notEqual(first.status, 0, `${what}: no failure\n${first.text}`);
+  assert.match(first.text, /injected for the test/);
+  assert.match(first.text, /derp-9\d\d-/, "the resource is named");
+  const second = fleet.up();
+  assert.equal(second.status, 0, `${what}\n${second.text}`);
+  assert.deepEqual(await fleet.count(), whole, what);
+  assert.deepEqual(fleet.pendingOperations(), []);
 }
 
 /** Of what is there, so many of each kind. AWS keeps things by region; zones of DNS were there before. */

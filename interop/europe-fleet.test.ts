@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
-import { CloudFleet } from "./cloud-fleet.ts";
+import { CloudFleet, goesOnAfter } from "./cloud-fleet.ts";
 import { type CloudObject, type CloudState, whyNoClouds } from "./simcloud.ts";
 
 const timeout = 600_000;
@@ -21,6 +21,20 @@ const all = {
   subnets: 3,
   volumes: 4,
   vpcs: 2,
+};
+
+/** Of Dublin alone. */
+const oneAtAws = {
+  addresses: 1,
+  instances: 1,
+  internetGateways: 1,
+  networkInterfaces: 1,
+  records: 3,
+  routeTables: 1,
+  securityGroups: 1,
+  subnets: 1,
+  volumes: 1,
+  vpcs: 1,
 };
 
 /** The objects of a kind in a region of AWS. */
@@ -100,3 +114,34 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
     assert.deepEqual(await fleet.count(), {});
   });
 });
+
+/** Every call that makes something of a region with one node. */
+const calls = [
+  "CreateVpc",
+  "CreateInternetGateway",
+  "CreateRouteTable",
+  "CreateRoute",
+  "CreateSubnet",
+  "CreateSecurityGroup",
+  "AuthorizeSecurityGroup",
+  "CreateNetworkInterface",
+  "AllocateAddress",
+  "AssociateAddress",
+  "CreateVolume",
+  "RunInstances",
+  "AttachVolume",
+];
+
+test(
+  "whichever call to AWS fails, the next up goes on from there, and nothing is there twice",
+  { timeout, skip: whyNoClouds ?? false },
+  async () => {
+    for (const action of calls) {
+      await using fleet = await CloudFleet.start("europe");
+      fleet.edit((text) =>
+        text.replace(/ {4}- id: 921[^]*?(?= {4}- id: 922)/, "").replace(/ {4}- id: 923[^]*$/, ""),
+      );
+      await goesOnAfter({ method: "AWS", path: `^${action}$` }, fleet, oneAtAws);
+    }
+  },
+);

@@ -20,6 +20,7 @@ import {
 } from "./aws-network.ts";
 import { recordBoot } from "./boot-record.ts";
 import type { Boot, NodeIdentity, OpenCloud, Site } from "./cloud.ts";
+import { openPorts, portsOf } from "./ports.ts";
 
 /** Debian's own account, which publishes its images. */
 const debian = "136693071363";
@@ -94,13 +95,12 @@ function createSite(
   const group = createGroup(config, name, tags, vpcId, options);
 
   return {
-    createIdentity(node, prefix, _hostName, own): NodeIdentity {
-      const nodeTags = { ...tags, "derpkit-node": node, Name: prefix };
-      const zone = zoneOf.get(node) ?? "";
+    createIdentity(node, prefix, own): NodeIdentity {
+      const nodeTags = { ...tags, "derpkit-node": node.name, Name: prefix };
+      const zone = zoneOf.get(node.name) ?? "";
       const subnet = subnets.get(zone);
-      if (subnet === undefined) throw new Error(`the node ${node} is in no zone of ${region}`);
-      const derpPort = nodes.find((other) => other.name === node)?.derpPort ?? 443;
-      const stunPort = nodes.find((other) => other.name === node)?.stunPort ?? 3478;
+      if (subnet === undefined) throw new Error(`the node ${node.name} is in no zone of ${region}`);
+      const ports = portsOf(node);
       const nic = new aws.ec2.NetworkInterface(
         `${prefix}-interface`,
         {
@@ -165,11 +165,10 @@ function createSite(
         );
       };
       return {
+        ...ports,
         ipv4: eip?.publicIp ?? "none",
         ipv6: addresses.includes("ipv6") ? nic.ipv6Addresses.apply(([address = ""]) => address) : "none",
-        derpPort,
-        stunPort,
-        listen: `:${derpPort}`,
+        listen: `:${ports.derpPort}`,
         createMachine,
       };
     },
@@ -220,7 +219,7 @@ function createNetwork(
 
 /** Lets in what a relay is for, and lets everything out. */
 function createGroup(
-  { location: region, addresses, nodes, icmpEcho, http }: RegionConfig,
+  { location: region, addresses, nodes, icmpEcho, http, peerRelayPort }: RegionConfig,
   name: string,
   tags: Readonly<Record<string, string>>,
   vpcId: pulumi.Input<string>,
@@ -231,15 +230,17 @@ function createGroup(
     { region, vpcId, description: "derpkit: what relays are asked", tags: { ...tags, Name: name } },
     options,
   );
-  const ports = (key: "derpPort" | "stunPort", usual: number): number[] =>
-    [...new Set(nodes.map((node) => node[key] ?? usual))].sort((a, b) => a - b);
+  const { tcp, udp } = openPorts(nodes);
   for (const family of addresses) {
     const source = { region, securityGroupId: group.id, ...everywhere[family] };
     const { ipProtocol, mtu, echo } = icmp[family];
     const rules = [
-      ...ports("derpPort", 443).map((port) => ["derp", "tcp", { fromPort: port, toPort: port }] as const),
+      ...tcp.map((port) => ["derp", "tcp", { fromPort: port, toPort: port }] as const),
       ...(http ? [["http", "tcp", { fromPort: 80, toPort: 80 }] as const] : []),
-      ...ports("stunPort", 3478).map((port) => ["stun", "udp", { fromPort: port, toPort: port }] as const),
+      ...udp.map((port) => ["stun", "udp", { fromPort: port, toPort: port }] as const),
+      ...(peerRelayPort === undefined
+        ? []
+        : [["peer-relay", "udp", { fromPort: peerRelayPort, toPort: peerRelayPort }] as const]),
       ["mtu", ipProtocol, mtu] as const,
       ...(icmpEcho ? [["echo", ipProtocol, echo] as const] : []),
     ];

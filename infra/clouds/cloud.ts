@@ -7,7 +7,7 @@
  */
 import type * as pulumi from "@pulumi/pulumi";
 import type { RelayConfig } from "../bootstrap/relay-config.ts";
-import type { RegionConfig } from "../config/fleet.ts";
+import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 
 /**
  * One relay as the rest of the kit sees it, whatever cloud it is in. Every cloud gives the same description.
@@ -71,19 +71,12 @@ export interface NodeIdentity extends NodeFacts {
 /** A region's part of a cloud. */
 export interface Site {
   /**
-   * Declares addresses and volume of one of the region's nodes.
+   * Declares addresses and volume of one of the region's nodes, and reverse DNS if it has a name of its own.
    *
-   * @param node name of the node
    * @param name prefix of the resources' names
-   * @param hostName that the addresses lead back to, in reverse DNS
    * @param options with the node's component as parent
    */
-  createIdentity(
-    node: string,
-    name: string,
-    hostName: string | undefined,
-    options: pulumi.CustomResourceOptions,
-  ): NodeIdentity;
+  createIdentity(node: NodeConfig, name: string, options: pulumi.CustomResourceOptions): NodeIdentity;
 }
 
 export interface Cloud {

@@ -27,7 +27,7 @@ async function declare(count: number, written: Parameters<typeof regionOf>[0] = 
   const from = declared.length;
   const site = (await openHetznerCloud([region], context)).createSite(region, name, {});
   const identities: NodeIdentity[] = region.nodes.map((node) =>
-    site.createIdentity(node.name, `${name}-${node.name}`, node.hostName, {}),
+    site.createIdentity(node, `${name}-${node.name}`, {}),
   );
   for (const identity of identities) {
     identity.createMachine?.({ userData: (device) => `boots from ${device}`, after: [] }, {});
@@ -101,7 +101,7 @@ test("a region of one node is a firewall, a group, two addresses, a volume and a
 test("one family has one address and opens nothing of the other; HTTP is open where it is asked for", async () => {
   const { resources } = await declare(
     7,
-    { addresses: ["ipv4"], http: true, certificates: "acme-ip" },
+    { addresses: ["ipv4"], http: true, peerRelayPort: 40_000, certificates: "acme-ip" },
     "derp-one",
   );
   const { rules } = resources["derp-one-firewall (Firewall)"] as { rules: Record<string, unknown>[] };
@@ -111,6 +111,7 @@ test("one family has one address and opens nothing of the other; HTTP is open wh
       ["tcp", "443", ["0.0.0.0/0"]],
       ["tcp", "80", ["0.0.0.0/0"]],
       ["udp", "3478", ["0.0.0.0/0"]],
+      ["udp", "40000", ["0.0.0.0/0"]],
       ["icmp", undefined, ["0.0.0.0/0"]],
     ],
   );

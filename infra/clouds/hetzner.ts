@@ -15,6 +15,7 @@ import type { Boot, CloudContext, NodeIdentity, OpenCloud, Site } from "./cloud.
 import { recordBoot } from "./boot-record.ts";
 import { findSizeFault, type SizeOffer } from "./hetzner-sizes.ts";
 import { hostInNetwork } from "./ipv6.ts";
+import { openPorts, portsOf } from "./ports.ts";
 
 const image = "debian-13";
 /** GiB. The smallest that is sold; a node's keys and certificates take some kilobytes. */
@@ -71,14 +72,13 @@ function checkSizes(
 }
 
 function createSite(
-  { id, code, location, size, addresses, generation, http, nodes }: RegionConfig,
+  { id, code, location, size, addresses, generation, http, peerRelayPort, nodes }: RegionConfig,
   name: string,
   stack: string,
   options: pulumi.CustomResourceOptions,
 ): Site {
   const labels = { "derpkit-region": String(id), "derpkit-stack": stack };
-  const ports = (key: "derpPort" | "stunPort", usual: number): number[] =>
-    [...new Set(nodes.map((node) => node[key] ?? usual))].sort((a, b) => a - b);
+  const { tcp, udp } = openPorts(nodes);
   const sourceIps = addresses.map((family) => everywhere[family]).sort();
   const open = (protocol: "tcp" | "udp", port: number, description: string) => ({
     direction: "in",
@@ -92,9 +92,10 @@ function createSite(
     {
       labels,
       rules: [
-        ...ports("derpPort", 443).map((port) => open("tcp", port, "DERP")),
+        ...tcp.map((port) => open("tcp", port, "DERP")),
         ...(http ? [open("tcp", 80, "HTTP")] : []),
-        ...ports("stunPort", 3478).map((port) => open("udp", port, "STUN")),
+        ...udp.map((port) => open("udp", port, "STUN")),
+        ...(peerRelayPort === undefined ? [] : [open("udp", peerRelayPort, "peer relay")]),
         // Echo and path-MTU errors cannot be told apart here; a machine that is not to answer ping says so itself.
         { direction: "in", protocol: "icmp", sourceIps, description: "path MTU and ping" },
       ],
@@ -105,10 +106,9 @@ function createSite(
   const placementGroupId = group.id.apply(Number);
 
   return {
-    createIdentity(node, prefix, hostName, own): NodeIdentity {
-      const nodeLabels = { ...labels, "derpkit-node": node };
-      const config = nodes.find((other) => other.name === node);
-      const derpPort = config?.derpPort ?? 443;
+    createIdentity(node, prefix, own): NodeIdentity {
+      const nodeLabels = { ...labels, "derpkit-node": node.name };
+      const ports = portsOf(node);
       const keep = (type: "ipv4" | "ipv6"): hcloud.PrimaryIp | undefined =>
         addresses.includes(type)
           ? new hcloud.PrimaryIp(
@@ -125,13 +125,13 @@ function createSite(
       );
       const ipv4 = v4?.ipAddress ?? "none";
       const ipv6 = v6?.ipNetwork.apply(hostInNetwork) ?? "none";
-      if (hostName !== undefined) {
+      if (node.hostName !== undefined) {
         for (const [type, ip, ipAddress] of [
           ["ipv4", v4, ipv4],
           ["ipv6", v6, ipv6],
         ] as const) {
           if (ip === undefined) continue;
-          const reverse = { primaryIpId: ip.id.apply(Number), ipAddress, dnsPtr: hostName };
+          const reverse = { primaryIpId: ip.id.apply(Number), ipAddress, dnsPtr: node.hostName };
           new hcloud.Rdns(`${prefix}-reverse-${type}`, reverse, own);
         }
       }
@@ -172,14 +172,7 @@ function createSite(
         };
         new hcloud.VolumeAttachment(`${prefix}-attachment`, attachment, first);
       };
-      return {
-        ipv4,
-        ipv6,
-        derpPort,
-        stunPort: config?.stunPort ?? 3478,
-        listen: `:${derpPort}`,
-        createMachine,
-      };
+      return { ...ports, ipv4, ipv6, listen: `:${ports.derpPort}`, createMachine };
     },
   };
 }

@@ -30,7 +30,7 @@ async function startProject(t: TestContext) {
     const cloud = await openLocalCloud([{ nodes: described }], context);
     const site = cloud.createSite(localRegion, "derp-901", {});
     return Object.fromEntries(
-      described.map(({ name }) => [name, site.createIdentity(name, name, undefined, {})] as const),
+      described.map((node) => [node.name, site.createIdentity(node, node.name, {})] as const),
     );
   };
   const certificate = (node: string, hostName = `${node}.test`): string =>

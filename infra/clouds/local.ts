@@ -41,9 +41,9 @@ export async function openLocalCloud(
   const kept = await keepNodes(nodes, context);
   context.log.info(`local nodes are described, not started: npm start -- --stack ${context.stack}`);
   const site = {
-    createIdentity: (node: string) => {
-      const facts = kept.get(node);
-      if (facts === undefined) throw new Error(`the local cloud was not opened for node ${node}`);
+    createIdentity: ({ name }: NodeConfig) => {
+      const facts = kept.get(name);
+      if (facts === undefined) throw new Error(`the local cloud was not opened for node ${name}`);
       const { certName, derpPort, stunPort } = facts;
       return {
         certName,

@@ -66,6 +66,14 @@ const wrong: Readonly<Record<string, readonly [problems: string[], says: RegExp]
     withRegion({ certificates: "acme-ip", nodes: [{ hostName: "a.example" }] }),
     /nodes\[0\]\.hostName: is a name, and with certificates: acme-ip/,
   ],
+  "more nodes than are spread over hosts": [
+    withRegion({ nodes: Array.from({ length: 11 }, () => ({})) }),
+    /nodes: has 11 nodes, and Hetzner spreads at most 10/,
+  ],
+  "a peer relay where STUN is": [
+    withRegion({ peerRelayPort: 3478 }),
+    /peerRelayPort: is 3478, where the relay answers STUN; write another/,
+  ],
   "a pin that is not one": [
     withRegion({ nodes: [{ pin: `sha256-raw:${"a".repeat(64)}` }] }),
     /nodes\[0\]\.pin: is of a pinned node, and its region has certificates: acme/,

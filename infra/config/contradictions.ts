@@ -22,8 +22,10 @@ const cloudKeys = [
   "generation",
   "icmpEcho",
   "http",
+  "peerRelayPort",
 ] as const;
 
+const usualStunPort = 3478;
 /** Authorities prove a name or an address at this port, by TLS. */
 const provenPort = 443;
 
@@ -71,6 +73,7 @@ export function findContradictions(raw: unknown): Problem[] {
     else {
       clouds++;
       checkPlace(cloud, region, path, report);
+      checkCount(cloud, region, path, report);
       checkAdmission(region, path, report);
       checkNodes(cloud, region, path, surroundings, report);
     }
@@ -119,6 +122,19 @@ function checkPlace(cloud: CloudName, region: Members, path: string, report: Rep
   );
 }
 
+/** Hetzner's limit of a placement group. */
+const mostSpread = 10;
+
+function checkCount(cloud: CloudName, region: Members, path: string, report: Report): void {
+  const count = itemsOf(region["nodes"]).length;
+  if (cloud === "hetzner" && count > mostSpread) {
+    report(
+      childPath(path, "nodes"),
+      `has ${count} nodes, and Hetzner spreads at most ${mostSpread} over different hosts; write fewer, or another region`,
+    );
+  }
+}
+
 function checkAdmission(region: Members, path: string, report: Report): void {
   const at = childPath(path, "admission");
   if (region["admission"] === undefined) {
@@ -145,14 +161,21 @@ function checkNodes(
   { domain, zone }: Surroundings,
   report: Report,
 ): void {
-  const { id: idSchema, certificates, http } = regionSchema.entries;
+  const { id: idSchema, certificates, http, peerRelayPort } = regionSchema.entries;
+  const peerRelay = valid(peerRelayPort, region["peerRelayPort"]);
   const id = valid(idSchema, region["id"]);
   const mode = valid(certificates, region["certificates"]) ?? defaultCertificates(cloud);
   const isHttpOpen = valid(http, region["http"]) ?? false;
   for (const [index, written] of itemsOf(region["nodes"] ?? [{}]).entries()) {
     const node = membersOf(written);
     const at = childPath(childPath(path, "nodes"), index);
-    const { hostName: hostNameSchema, name: nameSchema, derpPort, pin } = nodeSchema.entries;
+    const { hostName: hostNameSchema, name: nameSchema, derpPort, stunPort, pin } = nodeSchema.entries;
+    if (peerRelay !== undefined && peerRelay === (valid(stunPort, node["stunPort"]) ?? usualStunPort)) {
+      report(
+        childPath(path, "peerRelayPort"),
+        `is ${peerRelay}, where the relay answers STUN; write another`,
+      );
+    }
     const given = valid(hostNameSchema, node["hostName"]);
     if (mode === "acme-ip" && given !== undefined) {
       report(

@@ -32,6 +32,8 @@ export interface RegionConfig {
   readonly generation: number;
   readonly icmpEcho: boolean;
   readonly http: boolean;
+  /** UDP. */
+  readonly peerRelayPort: number | undefined;
   /** In the order in which clients try them. */
   readonly nodes: readonly NodeConfig[];
 }
@@ -65,7 +67,7 @@ export function buildFleetConfig({
 }
 
 function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
-  const { nodes, location = "", size, certificates, admission = {}, ...region } = checked;
+  const { nodes, location = "", size, certificates, admission = {}, peerRelayPort, ...region } = checked;
   const mode = certificates ?? defaultCertificates(region.cloud);
   return {
     ...region,
@@ -73,6 +75,7 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     size: size ?? findPlace(region.cloud, location)?.defaultSize ?? "",
     certificates: mode,
     admission,
+    peerRelayPort,
     nodes: nodes.map(({ name: given, hostName, derpPort, stunPort, pin }, index) => {
       const name = given ?? defaultNodeName(region.id, index);
       const own = mode === "acme-ip" ? undefined : defaultHostName(name, domain);

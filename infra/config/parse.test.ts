@@ -55,6 +55,7 @@ test("a region without nodes gets one, named after the id and in the default dom
       generation: 1,
       icmpEcho: true,
       http: false,
+      peerRelayPort: undefined,
       nodes: [{ ...unset, name: "901a", hostName: "901a.derpkit.internal" }],
     },
   ]);

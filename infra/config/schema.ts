@@ -236,6 +236,13 @@ export const regionSchema = mapping({
     ),
     notes({ example: "true" }),
   ),
+  peerRelayPort: v.pipe(
+    v.optional(port),
+    v.description(
+      "Opens a UDP port for a peer relay of Tailscale's that you run on the same machines. The kit runs none.",
+    ),
+    notes({ default: "none is opened", example: "40000" }),
+  ),
   nodes: v.pipe(
     v.optional(
       v.pipe(
