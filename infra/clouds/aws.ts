@@ -9,7 +9,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
-import type { RegionConfig } from "../config/fleet.ts";
+import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 import {
   architectureOf,
   chooseZones,
@@ -18,9 +18,10 @@ import {
   subnetRange6,
   volumeDevice,
 } from "./aws-network.ts";
+import { listIngress } from "./aws-rules.ts";
 import { recordBoot } from "./boot-record.ts";
 import type { Boot, NodeIdentity, OpenCloud, Site } from "./cloud.ts";
-import { openPorts, portsOf } from "./ports.ts";
+import { portsOf } from "./ports.ts";
 
 /** Debian's own account, which publishes its images. */
 const debian = "136693071363";
@@ -63,116 +64,130 @@ async function listZones(location: string): Promise<readonly string[]> {
   }
 }
 
-/** A source of each family. */
+/** Everybody, in each family. */
 const everywhere = { ipv4: { cidrIpv4: "0.0.0.0/0" }, ipv6: { cidrIpv6: "::/0" } } as const;
 
-/** ICMP by its types and codes; -1 stands for all. Path-MTU errors are never turned off. */
-const icmp = {
-  ipv4: { ipProtocol: "icmp", mtu: { fromPort: 3, toPort: 4 }, echo: { fromPort: 8, toPort: -1 } },
-  ipv6: { ipProtocol: "icmpv6", mtu: { fromPort: 2, toPort: -1 }, echo: { fromPort: 128, toPort: -1 } },
-} as const;
+/** What the nodes of a region share. */
+interface Shared {
+  readonly region: RegionConfig;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly groupId: pulumi.Output<string>;
+  /** The way out of the network. */
+  readonly routes: readonly pulumi.Resource[];
+}
 
 function createSite(
-  config: RegionConfig,
+  region: RegionConfig,
   name: string,
   stack: string,
   zones: readonly string[],
   options: pulumi.CustomResourceOptions,
 ): Site {
-  const { id, location: region, size, addresses, generation, nodes } = config;
-  const tags = { "derpkit-region": String(id), "derpkit-stack": stack };
-  const zoneOf = chooseZones(
-    nodes.map((node) => node.name),
-    zones,
-  );
-  const { subnets, routes, vpcId } = createNetwork(
-    config,
-    name,
-    tags,
-    [...new Set(zoneOf.values())],
-    options,
-  );
-  const group = createGroup(config, name, tags, vpcId, options);
-
+  const tags = { "derpkit-region": String(region.id), "derpkit-stack": stack };
+  const names = region.nodes.map((node) => node.name);
+  const zoneOf = chooseZones(names, zones);
+  const network = createNetwork(region, name, tags, [...new Set(zoneOf.values())], options);
+  const { subnets, routes, vpcId } = network;
+  const groupId = createGroup(region, name, tags, vpcId, options).id;
+  const shared = { region, tags, groupId, routes };
   return {
-    createIdentity(node, prefix, own): NodeIdentity {
-      const nodeTags = { ...tags, "derpkit-node": node.name, Name: prefix };
-      const zone = zoneOf.get(node.name) ?? "";
-      const subnet = subnets.get(zone);
-      if (subnet === undefined) throw new Error(`the node ${node.name} is in no zone of ${region}`);
-      const ports = portsOf(node);
-      const nic = new aws.ec2.NetworkInterface(
-        `${prefix}-interface`,
-        {
-          region,
-          subnetId: subnet.id,
-          securityGroups: [group.id],
-          description: `derpkit ${prefix}`,
-          ...(addresses.includes("ipv6") ? { ipv6AddressCount: 1 } : {}),
-          tags: nodeTags,
-        },
-        own,
-      );
-      const eip = addresses.includes("ipv4")
-        ? new aws.ec2.Eip(
-            `${prefix}-ipv4`,
-            { region, domain: "vpc", networkInterface: nic.id, tags: nodeTags },
-            // Without a way out of the network there is nothing that the address could be for.
-            { ...own, dependsOn: routes },
-          )
-        : undefined;
-      const volume = new aws.ebs.Volume(
-        `${prefix}-volume`,
-        { region, availabilityZone: zone, size: volumeSize, type: "gp3", encrypted: true, tags: nodeTags },
-        own,
-      );
-      const createMachine = ({ userData, after }: Boot, machine: pulumi.CustomResourceOptions): void => {
-        const first = { ...machine, deleteBeforeReplace: true };
-        const boot = recordBoot(
-          prefix,
-          generation,
-          pulumi
-            .all([findImage(region, size), volume.id])
-            .apply(([ami, volumeId]) => ({ ami, userData: userData(volumeDevice(volumeId)) })),
-          machine,
-        );
-        const instance = new aws.ec2.Instance(
-          `${prefix}-instance`,
-          {
-            region,
-            ami: boot.apply((made) => made.ami),
-            instanceType: size,
-            userData: boot.apply((made) => made.userData),
-            userDataReplaceOnChange: true,
-            primaryNetworkInterface: { networkInterfaceId: nic.id },
-            metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
-            rootBlockDevice: { encrypted: true, volumeType: "gp3" },
-            tags: nodeTags,
-          },
-          // What it boots with is fetched at once, so the way out has to be there.
-          { ...first, dependsOn: [...after, ...routes, ...(eip === undefined ? [] : [eip])] },
-        );
-        new aws.ec2.VolumeAttachment(
-          `${prefix}-attachment`,
-          {
-            region,
-            deviceName: "/dev/sdf",
-            volumeId: volume.id,
-            instanceId: instance.id,
-            stopInstanceBeforeDetaching: true,
-          },
-          first,
-        );
-      };
-      return {
-        ...ports,
-        ipv4: eip?.publicIp ?? "none",
-        ipv6: addresses.includes("ipv6") ? nic.ipv6Addresses.apply(([address = ""]) => address) : "none",
-        listen: `:${ports.derpPort}`,
-        createMachine,
-      };
+    createIdentity(node, prefix, own) {
+      const subnet = subnets.get(zoneOf.get(node.name) ?? "");
+      if (subnet === undefined) throw new Error(`the node ${node.name} is in no zone of ${region.location}`);
+      return createIdentity(node, prefix, subnet, shared, own);
     },
   };
+}
+
+/** A subnet and its zone, which is known before the subnet is. */
+interface Place {
+  readonly zone: string;
+  readonly subnetId: pulumi.Output<string>;
+}
+
+function createIdentity(
+  node: NodeConfig,
+  prefix: string,
+  { zone, subnetId }: Place,
+  shared: Shared,
+  options: pulumi.CustomResourceOptions,
+): NodeIdentity {
+  const { addresses, location: region } = shared.region;
+  const tags = { ...shared.tags, "derpkit-node": node.name, Name: prefix };
+  const has6 = addresses.includes("ipv6");
+  const nic = new aws.ec2.NetworkInterface(
+    `${prefix}-interface`,
+    {
+      region,
+      subnetId,
+      securityGroups: [shared.groupId],
+      description: `derpkit ${prefix}`,
+      ...(has6 ? { ipv6AddressCount: 1 } : {}),
+      tags,
+    },
+    options,
+  );
+  // Without a way out of the network there is nothing that the address could be for.
+  const later = { ...options, dependsOn: [...shared.routes] };
+  const eip = addresses.includes("ipv4")
+    ? new aws.ec2.Eip(`${prefix}-ipv4`, { region, domain: "vpc", networkInterface: nic.id, tags }, later)
+    : undefined;
+  const disk = { region, availabilityZone: zone, size: volumeSize, type: "gp3", encrypted: true, tags };
+  const volume = new aws.ebs.Volume(`${prefix}-volume`, disk, options);
+  const ports = portsOf(node);
+  return {
+    ...ports,
+    ipv4: eip?.publicIp ?? "none",
+    ipv6: has6 ? nic.ipv6Addresses.apply(([address = ""]) => address) : "none",
+    listen: `:${ports.derpPort}`,
+    createMachine: (boot, machine) =>
+      createInstance(boot, prefix, { ...shared, tags }, { nic, eip, volume }, machine),
+  };
+}
+
+/** What an instance is given, and leaves behind. */
+interface Belongings {
+  readonly nic: aws.ec2.NetworkInterface;
+  readonly eip: aws.ec2.Eip | undefined;
+  readonly volume: aws.ebs.Volume;
+}
+
+function createInstance(
+  { userData, after }: Boot,
+  prefix: string,
+  { region: config, tags, routes }: Shared,
+  { nic, eip, volume }: Belongings,
+  options: pulumi.CustomResourceOptions,
+): void {
+  const { generation, location: region, size } = config;
+  const wanted = pulumi
+    .all([findImage(region, size), volume.id])
+    .apply(([ami, volumeId]) => ({ ami, userData: userData(volumeDevice(volumeId)) }));
+  const boot = recordBoot(prefix, generation, wanted, options);
+  // An interface and a volume are on one instance at a time.
+  const first = { ...options, deleteBeforeReplace: true };
+  const instance = new aws.ec2.Instance(
+    `${prefix}-instance`,
+    {
+      region,
+      ami: boot.apply((made) => made.ami),
+      instanceType: size,
+      userData: boot.apply((made) => made.userData),
+      userDataReplaceOnChange: true,
+      primaryNetworkInterface: { networkInterfaceId: nic.id },
+      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      rootBlockDevice: { encrypted: true, volumeType: "gp3" },
+      tags,
+    },
+    // What it boots with is fetched at once, so the way out has to be there.
+    { ...first, dependsOn: [...after, ...routes, ...(eip === undefined ? [] : [eip])] },
+  );
+  const attachment = { region, deviceName: "/dev/sdf", volumeId: volume.id, instanceId: instance.id };
+  new aws.ec2.VolumeAttachment(
+    `${prefix}-attachment`,
+    { ...attachment, stopInstanceBeforeDetaching: true },
+    first,
+  );
 }
 
 /** A network with a way out in both families, and a subnet in each zone that has a node. */
@@ -195,7 +210,7 @@ function createNetwork(
     new aws.ec2.Route(`${name}-route-ipv4`, { ...out, destinationCidrBlock: "0.0.0.0/0" }, options),
     new aws.ec2.Route(`${name}-route-ipv6`, { ...out, destinationIpv6CidrBlock: "::/0" }, options),
   ];
-  const subnets = new Map<string, aws.ec2.Subnet>();
+  const subnets = new Map<string, Place>();
   for (const zone of zones) {
     const letter = zone.at(-1);
     const subnet = new aws.ec2.Subnet(
@@ -212,51 +227,33 @@ function createNetwork(
     );
     const association = { region, subnetId: subnet.id, routeTableId: table.id };
     routes.push(new aws.ec2.RouteTableAssociation(`${name}-subnet-${letter}`, association, options));
-    subnets.set(zone, subnet);
+    subnets.set(zone, { zone, subnetId: subnet.id });
   }
   return { vpcId: vpc.id, subnets, routes };
 }
 
 /** Lets in what a relay is for, and lets everything out. */
 function createGroup(
-  { location: region, addresses, nodes, icmpEcho, http, peerRelayPort }: RegionConfig,
+  config: RegionConfig,
   name: string,
   tags: Readonly<Record<string, string>>,
   vpcId: pulumi.Input<string>,
   options: pulumi.CustomResourceOptions,
 ): aws.ec2.SecurityGroup {
+  const region = config.location;
   const group = new aws.ec2.SecurityGroup(
     `${name}-firewall`,
     { region, vpcId, description: "derpkit: what relays are asked", tags: { ...tags, Name: name } },
     options,
   );
-  const { tcp, udp } = openPorts(nodes);
-  for (const family of addresses) {
-    const source = { region, securityGroupId: group.id, ...everywhere[family] };
-    const { ipProtocol, mtu, echo } = icmp[family];
-    const rules = [
-      ...tcp.map((port) => ["derp", "tcp", { fromPort: port, toPort: port }] as const),
-      ...(http ? [["http", "tcp", { fromPort: 80, toPort: 80 }] as const] : []),
-      ...udp.map((port) => ["stun", "udp", { fromPort: port, toPort: port }] as const),
-      ...(peerRelayPort === undefined
-        ? []
-        : [["peer-relay", "udp", { fromPort: peerRelayPort, toPort: peerRelayPort }] as const]),
-      ["mtu", ipProtocol, mtu] as const,
-      ...(icmpEcho ? [["echo", ipProtocol, echo] as const] : []),
-    ];
-    for (const [what, protocol, range] of rules) {
-      const named = what === "derp" || what === "stun" ? `${what}-${range.fromPort}` : what;
-      new aws.vpc.SecurityGroupIngressRule(
-        `${name}-in-${named}-${family}`,
-        { ...source, ipProtocol: protocol, ...range, description: what, tags },
-        options,
-      );
-    }
-    new aws.vpc.SecurityGroupEgressRule(
-      `${name}-out-${family}`,
-      { ...source, ipProtocol: "-1", tags },
-      options,
-    );
+  const own = { region, securityGroupId: group.id, tags };
+  for (const { name: rule, family, ...range } of listIngress(config)) {
+    const args = { ...own, ...everywhere[family], ...range };
+    new aws.vpc.SecurityGroupIngressRule(`${name}-in-${rule}-${family}`, args, options);
+  }
+  for (const family of config.addresses) {
+    const args = { ...own, ...everywhere[family], ipProtocol: "-1" };
+    new aws.vpc.SecurityGroupEgressRule(`${name}-out-${family}`, args, options);
   }
   return group;
 }

@@ -10,7 +10,7 @@ import process from "node:process";
 import * as hcloud from "@pulumi/hcloud";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
-import type { RegionConfig } from "../config/fleet.ts";
+import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 import type { Boot, CloudContext, NodeIdentity, OpenCloud, Site } from "./cloud.ts";
 import { recordBoot } from "./boot-record.ts";
 import { findSizeFault, type SizeOffer } from "./hetzner-sizes.ts";
@@ -71,13 +71,33 @@ function checkSizes(
   if (problems.length > 0) throw new KitError("size-unavailable", { problems });
 }
 
+/** What the nodes of a region share. */
+interface Shared {
+  readonly region: RegionConfig;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly firewallId: pulumi.Output<number>;
+  readonly placementGroupId: pulumi.Output<number>;
+}
+
 function createSite(
-  { id, code, location, size, addresses, generation, http, peerRelayPort, nodes }: RegionConfig,
+  region: RegionConfig,
   name: string,
   stack: string,
   options: pulumi.CustomResourceOptions,
 ): Site {
-  const labels = { "derpkit-region": String(id), "derpkit-stack": stack };
+  const labels = { "derpkit-region": String(region.id), "derpkit-stack": stack };
+  const firewall = createFirewall(region, `${name}-firewall`, labels, options);
+  const group = new hcloud.PlacementGroup(`${name}-spread`, { type: "spread", labels }, options);
+  const shared = { region, labels, firewallId: idOf(firewall), placementGroupId: idOf(group) };
+  return { createIdentity: (node, prefix, own) => createIdentity(node, prefix, shared, own) };
+}
+
+function createFirewall(
+  { addresses, http, nodes, peerRelayPort }: RegionConfig,
+  name: string,
+  labels: Shared["labels"],
+  options: pulumi.CustomResourceOptions,
+): hcloud.Firewall {
   const { tcp, udp } = openPorts(nodes);
   const sourceIps = addresses.map((family) => everywhere[family]).sort();
   const open = (protocol: "tcp" | "udp", port: number, description: string) => ({
@@ -87,94 +107,107 @@ function createSite(
     sourceIps,
     description,
   });
-  const firewall = new hcloud.Firewall(
-    `${name}-firewall`,
-    {
-      labels,
-      rules: [
-        ...tcp.map((port) => open("tcp", port, "DERP")),
-        ...(http ? [open("tcp", 80, "HTTP")] : []),
-        ...udp.map((port) => open("udp", port, "STUN")),
-        ...(peerRelayPort === undefined ? [] : [open("udp", peerRelayPort, "peer relay")]),
-        // Echo and path-MTU errors cannot be told apart here; a machine that is not to answer ping says so itself.
-        { direction: "in", protocol: "icmp", sourceIps, description: "path MTU and ping" },
-      ],
-    },
-    options,
-  );
-  const group = new hcloud.PlacementGroup(`${name}-spread`, { type: "spread", labels }, options);
-  const placementGroupId = group.id.apply(Number);
+  const rules = [
+    ...tcp.map((port) => open("tcp", port, "DERP")),
+    ...(http ? [open("tcp", 80, "HTTP")] : []),
+    ...udp.map((port) => open("udp", port, "STUN")),
+    ...(peerRelayPort === undefined ? [] : [open("udp", peerRelayPort, "peer relay")]),
+    // Echo and path-MTU errors cannot be told apart here; a machine that is not to answer ping says so itself.
+    { direction: "in", protocol: "icmp", sourceIps, description: "path MTU and ping" },
+  ];
+  return new hcloud.Firewall(name, { labels, rules }, options);
+}
 
-  return {
-    createIdentity(node, prefix, own): NodeIdentity {
-      const nodeLabels = { ...labels, "derpkit-node": node.name };
-      const ports = portsOf(node);
-      const keep = (type: "ipv4" | "ipv6"): hcloud.PrimaryIp | undefined =>
-        addresses.includes(type)
-          ? new hcloud.PrimaryIp(
-              `${prefix}-${type}`,
-              { type, location, assigneeType: "server", autoDelete: false, labels: nodeLabels },
-              own,
-            )
-          : undefined;
-      const [v4, v6] = [keep("ipv4"), keep("ipv6")];
-      const volume = new hcloud.Volume(
-        `${prefix}-volume`,
-        { location, size: volumeSize, labels: nodeLabels },
-        own,
-      );
-      const ipv4 = v4?.ipAddress ?? "none";
-      const ipv6 = v6?.ipNetwork.apply(hostInNetwork) ?? "none";
-      if (node.hostName !== undefined) {
-        for (const [type, ip, ipAddress] of [
-          ["ipv4", v4, ipv4],
-          ["ipv6", v6, ipv6],
-        ] as const) {
-          if (ip === undefined) continue;
-          const reverse = { primaryIpId: ip.id.apply(Number), ipAddress, dnsPtr: node.hostName };
-          new hcloud.Rdns(`${prefix}-reverse-${type}`, reverse, own);
-        }
-      }
-      const createMachine = ({ userData, after }: Boot, machine: pulumi.CustomResourceOptions): void => {
-        const first = { ...machine, deleteBeforeReplace: true };
-        const boot = recordBoot(
-          prefix,
-          generation,
-          volume.linuxDevice.apply((device) => ({ image, userData: userData(device) })),
-          machine,
-        );
-        const server = new hcloud.Server(
-          `${prefix}-server`,
-          {
-            serverType: size,
-            location,
-            image: boot.apply((made) => made.image),
-            userData: boot.apply((made) => made.userData),
-            firewallIds: [firewall.id.apply(Number)],
-            placementGroupId,
-            publicNets: [
-              {
-                ipv4Enabled: v4 !== undefined,
-                ...(v4 === undefined ? {} : { ipv4: v4.id.apply(Number) }),
-                ipv6Enabled: v6 !== undefined,
-                ...(v6 === undefined ? {} : { ipv6: v6.id.apply(Number) }),
-              },
-            ],
-            shutdownBeforeDeletion: true,
-            labels: { ...nodeLabels, "derpkit-region-code": code },
-          },
-          { ...first, dependsOn: [...after], ignoreChanges: ["sshKeys"] },
-        );
-        const attachment = {
-          volumeId: volume.id.apply(Number),
-          serverId: server.id.apply(Number),
-          automount: false,
-        };
-        new hcloud.VolumeAttachment(`${prefix}-attachment`, attachment, first);
-      };
-      return { ...ports, ipv4, ipv6, listen: `:${ports.derpPort}`, createMachine };
-    },
+function createIdentity(
+  node: NodeConfig,
+  prefix: string,
+  shared: Shared,
+  options: pulumi.CustomResourceOptions,
+): NodeIdentity {
+  const { addresses, location } = shared.region;
+  const labels = { ...shared.labels, "derpkit-node": node.name };
+  const reserve = (type: "ipv4" | "ipv6"): hcloud.PrimaryIp | undefined => {
+    if (!addresses.includes(type)) return undefined;
+    const args = { type, location, assigneeType: "server", autoDelete: false, labels };
+    return new hcloud.PrimaryIp(`${prefix}-${type}`, args, options);
   };
+  const [v4, v6] = [reserve("ipv4"), reserve("ipv6")];
+  const [ipv4, ipv6] = [v4?.ipAddress, v6?.ipNetwork.apply(hostInNetwork)];
+  const volume = new hcloud.Volume(`${prefix}-volume`, { location, size: volumeSize, labels }, options);
+  createReverse(node, `${prefix}-reverse-ipv4`, v4, ipv4, options);
+  createReverse(node, `${prefix}-reverse-ipv6`, v6, ipv6, options);
+  const ports = portsOf(node);
+  return {
+    ...ports,
+    ipv4: ipv4 ?? "none",
+    ipv6: ipv6 ?? "none",
+    listen: `:${ports.derpPort}`,
+    createMachine: (boot, machine) =>
+      createServer(boot, prefix, { ...shared, labels }, { v4, v6, volume }, machine),
+  };
+}
+
+/** The address leads back to the node's name, if it has one. */
+function createReverse(
+  { hostName }: NodeConfig,
+  name: string,
+  ip: hcloud.PrimaryIp | undefined,
+  ipAddress: pulumi.Input<string> | undefined,
+  options: pulumi.CustomResourceOptions,
+): void {
+  if (hostName === undefined || ip === undefined || ipAddress === undefined) return;
+  new hcloud.Rdns(name, { primaryIpId: idOf(ip), ipAddress, dnsPtr: hostName }, options);
+}
+
+/** What a server is given, and leaves behind. */
+interface Belongings {
+  readonly v4: hcloud.PrimaryIp | undefined;
+  readonly v6: hcloud.PrimaryIp | undefined;
+  readonly volume: hcloud.Volume;
+}
+
+function createServer(
+  { userData, after }: Boot,
+  prefix: string,
+  { region, labels, firewallId, placementGroupId }: Shared,
+  { v4, v6, volume }: Belongings,
+  options: pulumi.CustomResourceOptions,
+): void {
+  const { code, generation, location, size } = region;
+  const device = volume.linuxDevice;
+  const wanted = device.apply((known) => ({ image, userData: userData(known) }));
+  const boot = recordBoot(prefix, generation, wanted, options);
+  // An address and a volume are on one server at a time.
+  const first = { ...options, deleteBeforeReplace: true };
+  const server = new hcloud.Server(
+    `${prefix}-server`,
+    {
+      serverType: size,
+      location,
+      image: boot.apply((made) => made.image),
+      userData: boot.apply((made) => made.userData),
+      firewallIds: [firewallId],
+      placementGroupId,
+      publicNets: [
+        {
+          ipv4Enabled: v4 !== undefined,
+          ...(v4 === undefined ? {} : { ipv4: idOf(v4) }),
+          ipv6Enabled: v6 !== undefined,
+          ...(v6 === undefined ? {} : { ipv6: idOf(v6) }),
+        },
+      ],
+      shutdownBeforeDeletion: true,
+      labels: { ...labels, "derpkit-region-code": code },
+    },
+    { ...first, dependsOn: [...after], ignoreChanges: ["sshKeys"] },
+  );
+  const attachment = { volumeId: idOf(volume), serverId: idOf(server), automount: false };
+  new hcloud.VolumeAttachment(`${prefix}-attachment`, attachment, first);
+}
+
+/** Ids are numbers to the API and text to Pulumi. */
+function idOf({ id }: pulumi.CustomResource): pulumi.Output<number> {
+  return id.apply(Number);
 }
 
 function firstLine(error: unknown): string {

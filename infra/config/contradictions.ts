@@ -4,7 +4,7 @@
  */
 import type { Problem } from "../../relay/errors.ts";
 import { type CloudName, findPlace, placeNames } from "../clouds/places.ts";
-import { defaultCertificates, defaultHostName, defaultNodeName } from "./fleet.ts";
+import { defaultCertificates, defaultHostName, defaultNodeName, type RegionConfig } from "./fleet.ts";
 import { nearest } from "./nearest.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
@@ -158,68 +158,72 @@ function checkNodes(
   cloud: CloudName,
   region: Members,
   path: string,
-  { domain, zone }: Surroundings,
+  surroundings: Surroundings,
   report: Report,
 ): void {
   const { id: idSchema, certificates, http, peerRelayPort } = regionSchema.entries;
   const peerRelay = valid(peerRelayPort, region["peerRelayPort"]);
   const id = valid(idSchema, region["id"]);
   const mode = valid(certificates, region["certificates"]) ?? defaultCertificates(cloud);
-  const isHttpOpen = valid(http, region["http"]) ?? false;
   for (const [index, written] of itemsOf(region["nodes"] ?? [{}]).entries()) {
     const node = membersOf(written);
     const at = childPath(childPath(path, "nodes"), index);
-    const { hostName: hostNameSchema, name: nameSchema, derpPort, stunPort, pin } = nodeSchema.entries;
     if (peerRelay !== undefined && peerRelay === (valid(stunPort, node["stunPort"]) ?? usualStunPort)) {
-      report(
-        childPath(path, "peerRelayPort"),
-        `is ${peerRelay}, where the relay answers STUN; write another`,
-      );
+      const message = `is ${peerRelay}, where the relay answers STUN; write another`;
+      report(childPath(path, "peerRelayPort"), message);
     }
-    const given = valid(hostNameSchema, node["hostName"]);
-    if (mode === "acme-ip" && given !== undefined) {
-      report(
-        childPath(at, "hostName"),
-        "is a name, and with certificates: acme-ip clients connect to the address; remove it",
-      );
-    }
-    if (mode !== "pinned" && valid(pin, node["pin"]) !== undefined) {
-      report(
-        childPath(at, "pin"),
-        `is of a pinned node, and its region has certificates: ${mode}; remove it`,
-      );
-    }
-    const port = valid(derpPort, node["derpPort"]) ?? provenPort;
-    if ((mode === "acme" || mode === "acme-ip") && port !== provenPort && !isHttpOpen) {
-      report(
-        childPath(at, "derpPort"),
-        `is ${port}, where no certificate authority looks; leave it at 443, or set http: true for the region`,
-      );
-    }
-    const name =
-      valid(nameSchema, node["name"]) ?? (id === undefined ? undefined : defaultNodeName(id, index));
-    const own = name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
-    const source = given === undefined ? childPath(undefined, "domain") : childPath(at, "hostName");
+    checkCertificate(mode, node, at, valid(http, region["http"]) ?? false, report);
+    const name = valid(nodeName, node["name"]) ?? (id === undefined ? undefined : defaultNodeName(id, index));
     // A pinned node is found by its address, and its name need not lead anywhere.
-    if (mode === "acme" || mode === "manual") checkHostName(mode, given ?? own, source, zone, report);
+    if (mode === "acme" || mode === "manual") checkHostName(mode, node, name, at, surroundings, report);
   }
 }
 
-/** @param path of what the name comes from */
-function checkHostName(
-  mode: "acme" | "manual",
-  hostName: string | undefined,
+const { derpPort, hostName: nodeHostName, name: nodeName, pin: nodePin, stunPort } = nodeSchema.entries;
+
+/** What a node was given has to be of use to the way in which it gets its certificate. */
+function checkCertificate(
+  mode: RegionConfig["certificates"],
+  node: Members,
   path: string,
-  zone: string | undefined,
+  isHttpOpen: boolean,
   report: Report,
 ): void {
+  if (mode === "acme-ip" && valid(nodeHostName, node["hostName"]) !== undefined) {
+    const message = "is a name, and with certificates: acme-ip clients connect to the address; remove it";
+    report(childPath(path, "hostName"), message);
+  }
+  if (mode !== "pinned" && valid(nodePin, node["pin"]) !== undefined) {
+    const message = `is of a pinned node, and its region has certificates: ${mode}; remove it`;
+    report(childPath(path, "pin"), message);
+  }
+  const port = valid(derpPort, node["derpPort"]) ?? provenPort;
+  if ((mode === "acme" || mode === "acme-ip") && port !== provenPort && !isHttpOpen) {
+    const message = `is ${port}, where no certificate authority looks; leave it at 443, or set http: true for the region`;
+    report(childPath(path, "derpPort"), message);
+  }
+}
+
+/** A name that others look up has to be one that they can find. @param name of the node, which names its host by default */
+function checkHostName(
+  mode: "acme" | "manual",
+  node: Members,
+  name: string | undefined,
+  path: string,
+  { domain, zone }: Surroundings,
+  report: Report,
+): void {
+  const given = valid(nodeHostName, node["hostName"]);
+  const own = name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
+  const hostName = given ?? own;
   if (hostName === undefined) return;
+  const source = given === undefined ? childPath(undefined, "domain") : childPath(path, "hostName");
   if (mode === "acme" && hostName.endsWith(".internal")) {
     report(
-      path,
+      source,
       `gives ${show(hostName)}, which no certificate authority knows; write a domain of yours, or certificates: acme-ip or pinned`,
     );
   } else if (zone !== undefined && hostName !== zone && !hostName.endsWith(`.${zone}`)) {
-    report(path, `gives ${show(hostName)}, which is not in the zone ${zone}; write one that is`);
+    report(source, `gives ${show(hostName)}, which is not in the zone ${zone}; write one that is`);
   }
 }

@@ -1,37 +1,27 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
-import { spawnSync } from "node:child_process";
-import process from "node:process";
+import { type PlannedResource, type ProgramResult, runProgram } from "./cli/program.ts";
+import { resolveStack } from "./cli/stack-file.ts";
 
 const root = path.join(import.meta.dirname, "..");
 
-interface Resource {
-  readonly type: string;
-  readonly name: string;
-  readonly inputs: Readonly<Record<string, unknown>>;
+interface Plan extends ProgramResult {
+  /** What is in a cloud, each as `name type`. */
+  readonly names: readonly string[];
+  readonly made: readonly PlannedResource[];
 }
 
-/** What `npm run plan` says of an example. */
-function plan(stack: string) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [path.join(root, "scripts/run.mjs"), "plan", "--stack", stack, "--json"],
-    { cwd: root, encoding: "utf8" },
-  );
-  assert.equal(status, 0, stderr);
-  const { resources, outputs }: { resources: Resource[]; outputs: Record<string, unknown> } =
-    JSON.parse(stdout);
-  const made = resources.filter(({ type }) => !/^derpkit:|pulumi:pulumi:/.test(type));
-  return {
-    names: made.map(({ type, name }) => `${name} ${type.split(":").at(-1)}`).toSorted(),
-    made,
-    outputs,
-  };
+/** What an example declares, as `npm run plan` shows it. */
+async function plan(stack: string): Promise<Plan> {
+  const result = await runProgram(await resolveStack(stack, root), () => {});
+  const made = result.resources.filter(({ type }) => !/^derpkit:|pulumi:pulumi:/.test(type));
+  const names = made.map(({ type, name }) => `${name} ${type.split(":").at(-1)}`).toSorted();
+  return { ...result, names, made };
 }
 
-test("the example at Hetzner is a server with its identity, its firewall and its DNS records, and nothing else", () => {
-  const { names, made, outputs } = plan("hetzner");
+test("the example at Hetzner is a server with its identity, its firewall and its DNS records, and nothing else", async () => {
+  const { names, made, derpMap } = await plan("hetzner");
   assert.deepEqual(names, [
     "derp-901-901a-a DnsRecord",
     "derp-901-901a-aaaa DnsRecord",
@@ -56,7 +46,7 @@ test("the example at Hetzner is a server with its identity, its firewall and its
     tag: "issue",
     value: "letsencrypt.org; validationmethods=tls-alpn-01",
   });
-  assert.deepEqual(outputs["derpMap"], {
+  assert.deepEqual(derpMap, {
     Regions: {
       "901": {
         Nodes: [
@@ -79,19 +69,18 @@ test("the example at Hetzner is a server with its identity, its firewall and its
   });
 });
 
-test("the pinned example makes no records, and has only the region in its map whose pin is known", () => {
-  const { names, outputs } = plan("pinned");
+test("the pinned example makes no records, and has only the region in its map whose pin is known", async () => {
+  const { names, derpMap, next } = await plan("pinned");
   assert.deepEqual(
     names.filter((name) => name.endsWith("DnsRecord")),
     [],
   );
-  const { Regions }: { Regions: object } = Object(outputs["derpMap"]);
-  assert.deepEqual(Object.keys(Regions), ["911"]);
-  assert.match(String(outputs["next"]), /certificates of 912a and write their pins/);
+  assert.deepEqual(Object.keys(derpMap.Regions), ["911"]);
+  assert.match(next.join("\n"), /certificates of 912a and write their pins/);
 });
 
-test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", () => {
-  const { names, made } = plan("europe");
+test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", async () => {
+  const { names, made } = await plan("europe");
   const of = (prefix: string): string[] =>
     names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   assert.deepEqual(of("derp-922-"), [
