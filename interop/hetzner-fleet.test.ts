@@ -243,7 +243,7 @@ describe("trouble at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
     },
     "no token for Cloudflare": {
       environment: { CLOUDFLARE_API_TOKEN: "" },
-      says: /There is no API token for Cloudflare[^]*CLOUDFLARE_API_TOKEN/,
+      says: /There is no token for Cloudflare[^]*CLOUDFLARE_API_TOKEN/,
     },
     "a size that is gone": {
       edit: (text) => text.replace("location: fsn1", "location: fsn1\n      size: cx22"),

@@ -10,6 +10,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
+import { describeRefusal } from "../provider.ts";
 import {
   architectureOf,
   chooseZones,
@@ -56,9 +57,8 @@ async function listZones(location: string): Promise<readonly string[]> {
     const { names } = await aws.getAvailabilityZones({ region: location, state: "available", filters });
     return names.toSorted();
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
     throw new KitError("cloud-unreachable", {
-      message: `AWS does not tell the zones of ${location}: ${text.split("\n", 1)[0]}`,
+      message: `AWS does not tell the zones of ${location}: ${describeRefusal(cause)}`,
       fix: "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), AWS_REGION, and that the region is enabled.",
     });
   }

@@ -6,13 +6,13 @@
  * successor comes; the IPv6 address is a network, of which the server has the first host; `datacenter` is no longer
  * taken; arm and x86 images have one name.
  */
-import process from "node:process";
 import * as hcloud from "@pulumi/hcloud";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 import type { Boot, CloudContext, NodeIdentity, OpenCloud, Site } from "./cloud.ts";
 import { recordBoot } from "./boot-record.ts";
+import { describeRefusal, requireToken } from "../provider.ts";
 import { findSizeFault, type SizeOffer } from "./hetzner-sizes.ts";
 import { hostInNetwork } from "./ipv6.ts";
 import { openPorts, portsOf } from "./ports.ts";
@@ -29,27 +29,26 @@ const everywhere = { ipv4: "0.0.0.0/0", ipv6: "::/0" } as const;
  */
 export const openHetznerCloud = (async (regions, context) => {
   if (!context.offline) {
-    requireToken();
+    requireToken(token);
     checkSizes(regions, await listOffers(), context);
   }
   return { createSite: (region, name, options) => createSite(region, name, context.stack, options) };
 }) satisfies OpenCloud;
 
-function requireToken(): void {
-  const token = new pulumi.Config("hcloud").get("token") ?? process.env["HCLOUD_TOKEN"];
-  if (token !== undefined && token !== "") return;
-  throw new KitError("cloud-credentials", {
-    message: "There is no token for Hetzner Cloud.",
-    fix: "Set HCLOUD_TOKEN, or run `pulumi config set --secret hcloud:token`; the token needs to read and write.",
-  });
-}
+const token = {
+  owner: "Hetzner Cloud",
+  namespace: "hcloud",
+  key: "token",
+  variable: "HCLOUD_TOKEN",
+  needs: "to read and write",
+};
 
 async function listOffers(): Promise<readonly SizeOffer[]> {
   try {
     return (await hcloud.getServerTypes()).serverTypes;
   } catch (cause) {
     throw new KitError("cloud-unreachable", {
-      message: `Hetzner Cloud does not say what it sells: ${firstLine(cause)}`,
+      message: `Hetzner Cloud does not say what it sells: ${describeRefusal(cause)}`,
       fix: "Check the token (HCLOUD_TOKEN or hcloud:token) and the network, and try again.",
     });
   }
@@ -208,9 +207,4 @@ function createServer(
 /** Ids are numbers to the API and text to Pulumi. */
 function idOf({ id }: pulumi.CustomResource): pulumi.Output<number> {
   return id.apply(Number);
-}
-
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^Error: |^invocation of \S+ returned an error: /, "").split("\n", 1)[0] ?? "";
 }

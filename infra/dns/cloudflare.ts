@@ -2,10 +2,10 @@
  * Cloudflare's DNS. Records are never proxied: the proxy speaks HTTP, DERP does not, and it would hide the addresses that
  * clients are told. Two records that are the same clash, so an old one goes before its successor comes.
  */
-import process from "node:process";
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
+import { describeRefusal, requireToken } from "../provider.ts";
 import type { Dns, PlannedRecord } from "./dns.ts";
 
 /**
@@ -15,7 +15,7 @@ import type { Dns, PlannedRecord } from "./dns.ts";
  * @throws KitError `cloud-credentials`, `dns-zone`
  */
 export async function openCloudflare(zone: string, ttl: number, offline: boolean): Promise<Dns> {
-  if (!offline) requireToken();
+  if (!offline) requireToken(token);
   const zoneId = offline ? pulumi.output(pulumi.unknown).apply(String) : await findZone(zone);
   return {
     ttl,
@@ -39,23 +39,21 @@ export async function openCloudflare(zone: string, ttl: number, offline: boolean
   };
 }
 
-function requireToken(): void {
-  const token = new pulumi.Config("cloudflare").get("apiToken") ?? process.env["CLOUDFLARE_API_TOKEN"];
-  if (token !== undefined && token !== "") return;
-  throw new KitError("cloud-credentials", {
-    message: "There is no API token for Cloudflare.",
-    fix: "Set CLOUDFLARE_API_TOKEN, or run `pulumi config set --secret cloudflare:apiToken`; the token needs Zone:Read and DNS:Edit of the zone.",
-  });
-}
+const token = {
+  owner: "Cloudflare",
+  namespace: "cloudflare",
+  key: "apiToken",
+  variable: "CLOUDFLARE_API_TOKEN",
+  needs: "Zone:Read and DNS:Edit of the zone",
+};
 
 async function findZone(zone: string): Promise<string> {
   try {
     const { zoneId } = await cloudflare.getZone({ filter: { name: zone } });
     if (zoneId !== undefined && zoneId !== "") return zoneId;
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
     throw new KitError("dns-zone", {
-      message: `Cloudflare does not show the zone ${zone}: ${message.split("\n", 1)[0]}`,
+      message: `Cloudflare does not show the zone ${zone}: ${describeRefusal(cause)}`,
     });
   }
   throw new KitError("dns-zone", { message: `Cloudflare does not show the zone ${zone}.` });
