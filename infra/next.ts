@@ -1,6 +1,7 @@
 /** What is left to do after an `up`, in words. Pure. */
 import type { FleetNode } from "./clouds/cloud.ts";
 import type { FleetConfig } from "./config/fleet.ts";
+import { pendingPin } from "./derpmap/build.ts";
 
 /** Lists what to do now, one sentence each, in the order in which it is to be done. */
 export function describeNext(
@@ -8,7 +9,7 @@ export function describeNext(
   nodes: readonly Pick<FleetNode, "name" | "certName">[],
   records: readonly unknown[],
 ): string[] {
-  const pending = nodes.filter(({ certName }) => certName === "pending");
+  const pending = nodes.filter(({ certName }) => certName === pendingPin);
   const local = regions.filter(({ cloud }) => cloud === "local");
   const retired = regions.filter(({ state }) => state === "retired");
   const canaries = regions.filter(({ state }) => state === "canary");

@@ -4,6 +4,7 @@ import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
 import type { Dns, PlannedRecord } from "./dns/dns.ts";
+import { pendingPin } from "./derpmap/build.ts";
 import { planRecords } from "./dns/records.ts";
 
 /** What every machine of the fleet boots with. */
@@ -80,7 +81,7 @@ function describe(
     .all([ipv4, ipv6])
     .apply((all) => all.filter((address) => address !== "none").join(","));
   return {
-    certName: certName ?? (region.certificates === "pinned" ? (pin ?? "pending") : ""),
+    certName: certName ?? (region.certificates === "pinned" ? (pin ?? pendingPin) : ""),
     derpPort,
     hostName,
     ipv4,

@@ -36,7 +36,7 @@ const volumeSize = 1;
  */
 export const openAwsCloud = (async (regions, { offline, stack }) => {
   const zonesOf = new Map<string, readonly string[]>();
-  for (const { location } of regions) {
+  for (const location of new Set(regions.map((region) => region.location))) {
     zonesOf.set(location, offline ? guessZones(location) : await listZones(location));
   }
   return {

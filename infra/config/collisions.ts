@@ -3,11 +3,11 @@
  * region must not hide a collision between two others.
  */
 import type { Problem } from "../../relay/errors.ts";
-import { defaultHostName, defaultNodeName } from "./fleet.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
 import { show } from "./show.ts";
+import { writtenHostName, writtenNodeName } from "./written-names.ts";
 
 /** Finds ids, codes, node names, host names and ports that two regions or nodes claim. Linear in the input's size. */
 export function findCollisions(raw: unknown): Problem[] {
@@ -28,8 +28,8 @@ function claimRegion(claims: Claims, region: Members, path: string, domain: stri
   for (const [index, written] of itemsOf(region["nodes"] ?? [{}]).entries()) {
     const node = membersOf(written);
     const at = childPath(childPath(path, "nodes"), index);
-    const name = claims.claim("node name", nodeName(node, id, index), childPath(at, "name"));
-    claims.claim("host name", hostName(node, name, domain), childPath(at, "hostName"));
+    const name = claims.claim("node name", writtenNodeName(node, id, index), childPath(at, "name"));
+    claims.claim("host name", writtenHostName(node, name, domain), childPath(at, "hostName"));
     claims.claim("pin", valid(nodeSchema.entries.pin, node["pin"]), childPath(at, "pin"));
     if (isLocal) claimPorts(claims, node, at);
   }
@@ -40,16 +40,6 @@ function claimPorts(claims: Claims, node: Members, path: string): void {
   const { derpPort, stunPort } = nodeSchema.entries;
   claims.claim("TCP port on this machine", valid(derpPort, node["derpPort"]), childPath(path, "derpPort"));
   claims.claim("UDP port on this machine", valid(stunPort, node["stunPort"]), childPath(path, "stunPort"));
-}
-
-function nodeName(node: Members, regionId: number | undefined, index: number): string | undefined {
-  if (node["name"] !== undefined) return valid(nodeSchema.entries.name, node["name"]);
-  return regionId === undefined ? undefined : defaultNodeName(regionId, index);
-}
-
-function hostName(node: Members, name: string | undefined, domain: string | undefined): string | undefined {
-  if (node["hostName"] !== undefined) return valid(nodeSchema.entries.hostName, node["hostName"]);
-  return name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
 }
 
 /** Remembers who claimed what first. */

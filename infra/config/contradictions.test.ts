@@ -126,6 +126,12 @@ test("a domain is complained of once, however many nodes are in it", () => {
   assert.equal(withRegion({ nodes }, { domain: "derpkit.internal" }).length, 1);
 });
 
+test("a name that is malformed is the schema's to complain of, and the domain is not blamed for it", () => {
+  for (const node of [{ hostName: "-x" }, { name: "-" }]) {
+    assert.deepEqual(withRegion({ nodes: [node] }, { domain: "derpkit.internal" }), []);
+  }
+});
+
 test("whatever was written, it is looked at without failing", () => {
   for (const raw of [
     undefined,

@@ -4,12 +4,14 @@
  */
 import type { Problem } from "../../relay/errors.ts";
 import { type CloudName, findPlace, placeNames } from "../clouds/places.ts";
-import { defaultCertificates, defaultHostName, defaultNodeName, type RegionConfig } from "./fleet.ts";
+import { defaultCertificates, type RegionConfig } from "./fleet.ts";
+import { isInZone } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
 import { show } from "./show.ts";
+import { writtenHostName, writtenNodeName } from "./written-names.ts";
 
 /** What only machines in a cloud have. */
 const cloudKeys = [
@@ -173,13 +175,13 @@ function checkNodes(
       report(childPath(path, "peerRelayPort"), message);
     }
     checkCertificate(mode, node, at, valid(http, region["http"]) ?? false, report);
-    const name = valid(nodeName, node["name"]) ?? (id === undefined ? undefined : defaultNodeName(id, index));
+    const name = writtenNodeName(node, id, index);
     // A pinned node is found by its address, and its name need not lead anywhere.
     if (mode === "acme" || mode === "manual") checkHostName(mode, node, name, at, surroundings, report);
   }
 }
 
-const { derpPort, hostName: nodeHostName, name: nodeName, pin: nodePin, stunPort } = nodeSchema.entries;
+const { derpPort, hostName: nodeHostName, pin: nodePin, stunPort } = nodeSchema.entries;
 
 /** What a node was given has to be of use to the way in which it gets its certificate. */
 function checkCertificate(
@@ -213,17 +215,16 @@ function checkHostName(
   { domain, zone }: Surroundings,
   report: Report,
 ): void {
-  const given = valid(nodeHostName, node["hostName"]);
-  const own = name === undefined || domain === undefined ? undefined : defaultHostName(name, domain);
-  const hostName = given ?? own;
+  const hostName = writtenHostName(node, name, domain);
   if (hostName === undefined) return;
-  const source = given === undefined ? childPath(undefined, "domain") : childPath(path, "hostName");
+  const isDefault = node["hostName"] === undefined;
+  const source = isDefault ? childPath(undefined, "domain") : childPath(path, "hostName");
   if (mode === "acme" && hostName.endsWith(".internal")) {
     report(
       source,
       `gives ${show(hostName)}, which no certificate authority knows; write a domain of yours, or certificates: acme-ip or pinned`,
     );
-  } else if (zone !== undefined && hostName !== zone && !hostName.endsWith(`.${zone}`)) {
+  } else if (zone !== undefined && !isInZone(hostName, zone)) {
     report(source, `gives ${show(hostName)}, which is not in the zone ${zone}; write one that is`);
   }
 }

@@ -39,3 +39,8 @@ export function isPin(text: string): boolean {
 export function isPublicKey(text: string): boolean {
   return /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
 }
+
+/** True for a zone's own name and every name below it. */
+export function isInZone(name: string, zone: string): boolean {
+  return name === zone || name.endsWith(`.${zone}`);
+}

@@ -1,6 +1,9 @@
 /** Assembles the derpMap. Pure. */
 import type { DerpMap, DerpNode, DerpRegion } from "./derp-map.ts";
 
+/** Stands for the pin of a node that nobody has looked at yet. */
+export const pendingPin = "pending";
+
 /** As much of a region as the derpMap shows. */
 export interface MapRegion<Text = string> {
   readonly id: number;
@@ -14,7 +17,7 @@ export interface MapRegion<Text = string> {
 export interface MapNode<Text = string> {
   readonly name: string;
   readonly hostName: Text;
-  /** `pending`: a pin that is not known yet. */
+  /** May be `pendingPin`. */
   readonly certName: string;
   readonly ipv4: Text;
   readonly ipv6: Text;
@@ -24,7 +27,7 @@ export interface MapNode<Text = string> {
 
 /** True if clients may be told of a region: it is not retired, and nothing of it is still unknown. */
 export function isPublished({ state, nodes }: Pick<MapRegion<unknown>, "state" | "nodes">): boolean {
-  return state !== "retired" && nodes.every(({ certName }) => certName !== "pending");
+  return state !== "retired" && nodes.every(({ certName }) => certName !== pendingPin);
 }
 
 /**

@@ -5,6 +5,7 @@
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
+import { isInZone } from "../config/names.ts";
 import { describeRefusal, requireToken } from "../provider.ts";
 import type { Dns, PlannedRecord } from "./dns.ts";
 
@@ -19,7 +20,7 @@ export async function openCloudflare(zone: string, ttl: number, offline: boolean
   const zoneId = offline ? pulumi.output(pulumi.unknown).apply(String) : await findZone(zone);
   return {
     ttl,
-    serves: (hostName) => hostName === zone || hostName.endsWith(`.${zone}`),
+    serves: (hostName) => isInZone(hostName, zone),
     createRecords: (records, name, options) =>
       records.map(
         (record) =>
