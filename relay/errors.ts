@@ -77,6 +77,21 @@ export const errorTable = {
       "Put it back. To take it out of service set state: draining, then state: retired, each with `pulumi up` and the new " +
       "derpMap in the policy; a retired region may be removed (docs/operations.md).",
   },
+  "runtime-unusable": {
+    exit: 1,
+    summary: "The runtime that a release brings cannot be used.",
+    fix: "Publish the release again; the node goes on with the one that runs.",
+  },
+  "secret-unreadable": {
+    exit: 1,
+    summary: "A secret of the machine cannot be read.",
+    fix: "Run `pulumi up`, which makes the parameter and the role that may read it; the machine asks again by itself.",
+  },
+  "runtime-unreachable": {
+    exit: 2,
+    summary: "The runtime that machines are delivered cannot be fetched.",
+    fix: "Check the network and its proxy (HTTPS_PROXY), and try again; it is fetched once and kept.",
+  },
   "region-not-local": {
     exit: 2,
     summary: "A region's nodes are in a cloud, where this command does not reach.",
@@ -85,7 +100,9 @@ export const errorTable = {
   "not-up-yet": {
     exit: 2,
     summary: "Something that only the cloud knows is needed, and is not known offline.",
-    fix: "Bring the stack up first, or give the nodes DNS names of their own instead of certificates: acme-ip.",
+    fix:
+      "Bring the stack up, and give the command its nodes: `pulumi stack output nodes --json | npm run bundle -- --nodes -`; or give " +
+      "the nodes DNS names of their own instead of certificates: acme-ip.",
   },
   "port-in-use": {
     exit: 1,

@@ -1,6 +1,6 @@
 /** What this build of the relay calls itself: in /healthz, in its log and in metrics. */
 
-/** Put in the place of its name by the bundler (scripts/build/relay-bundle.ts); not defined when the sources run as they are. */
+/** Put in the place of its name by the bundler (infra/delivery/relay-bundle.ts); not defined when the sources run as they are. */
 declare const DERPKIT_VERSION: string | undefined;
 
 /**

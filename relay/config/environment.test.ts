@@ -9,7 +9,8 @@ const relay = path.join(import.meta.dirname, "..");
 test("every variable that the relay reads is described", () => {
   const described = new Set(environment.flatMap(({ name }) => name.split(", ")));
   const sources = globSync("**/*.ts", { cwd: relay }).filter(
-    (file) => !/\.test\.ts$|testing|environment\.ts$/.test(file),
+    // What the updater of a machine reads is what stage 0 left for it, and nobody's to set.
+    (file) => !/\.test\.ts$|testing|environment\.ts$|^agent\//.test(file),
   );
   const read = sources.flatMap((file) => {
     const text = readFileSync(path.join(relay, file), "utf8");

@@ -21,7 +21,7 @@ export type AgentFor = (url: URL) => http.Agent;
 
 export interface HttpRequest {
   readonly url: URL;
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT";
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly agent: http.Agent;

@@ -94,6 +94,8 @@ function open(stage: Stage, { fs, source, service }: Outside): Promise<Installer
     machine: new Machine(stage.root, fs),
     service,
     healthLimit: 10_000,
+    firstHealthLimit: 10_000,
+    inUse: async () => [],
     retryFailed: false,
     auditDelivery: false,
     settle: () => Promise.resolve(),

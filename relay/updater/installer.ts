@@ -27,8 +27,12 @@ export interface InstallerOptions {
   readonly service: Service;
   /** How long a release that was started may take to become healthy, in milliseconds. */
   readonly healthLimit: number;
+  /** The same while there is none to go back to: the first one may have to wait for its certificate. */
+  readonly firstHealthLimit: number;
   /** Try a release again that failed before, because a person asks for it. */
   readonly retryFailed: boolean;
+  /** Digests of releases that are not to be removed: others may run from them. */
+  readonly inUse: () => Promise<readonly string[]>;
   /** Check the delivered files also while they are what runs already: for a source where reading costs nothing. */
   readonly auditDelivery: boolean;
   /** Waits until a publisher that is at work has surely finished writing. */
@@ -120,18 +124,31 @@ export class Installer {
     }
     return (
       (await machine.findRelease(decision.digest)) ??
-      (await machine.addRelease(release, (file) => this.#fetchChecked(file, signal)))
+      (await machine.addRelease(release, (file) => this.#obtain(file, signal)))
     );
   }
 
+  /** Most files of a release are those of the one before, and the largest is. */
+  async #obtain(file: ManifestFile, signal: AbortSignal): Promise<Uint8Array> {
+    const { good, previous } = this.#state;
+    const { machine, auditDelivery } = this.#options;
+    const own = auditDelivery ? undefined : await machine.findFile(file, [good, previous]);
+    return own ?? this.#fetchChecked(file, signal);
+  }
+
   async #fetchChecked(file: ManifestFile, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#fetch(file.path, file.size, signal);
+    const bytes = await this.#fetch(file.path, file.size, signal, file.mirrors);
     if (bytes.length === file.size && sha256Hex(bytes) === file.sha256) return bytes;
     throw new KitError("bundle-tampered", { where: file.path });
   }
 
-  async #fetch(file: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#options.source.fetch(file, { maxBytes, signal });
+  async #fetch(
+    file: string,
+    maxBytes: number,
+    signal: AbortSignal,
+    mirrors?: readonly string[],
+  ): Promise<Uint8Array> {
+    const bytes = await this.#options.source.fetch(file, { maxBytes, signal, mirrors });
     if (bytes !== undefined) return bytes;
     throw new KitError("delivery-unreadable", { where: file, message: "The delivery lacks a file." });
   }
@@ -139,6 +156,7 @@ export class Installer {
   /** Runs a release and keeps in mind what that shows. */
   async #tryOut(release: Release, signal: AbortSignal): Promise<void> {
     this.#options.log({ kind: "trying", release });
+    await this.#options.service.prepare?.(release);
     await this.#options.machine.pointCurrent(release);
     await this.#remember(beginTrial(this.#state, release.digest));
     try {
@@ -150,7 +168,8 @@ export class Installer {
     }
     await this.#remember(passTrial(this.#state, release.digest));
     this.#good = release;
-    await this.#options.machine.pruneReleases([this.#state.good, this.#state.previous]);
+    const { good, previous } = this.#state;
+    await this.#options.machine.pruneReleases([good, previous, ...(await this.#options.inUse())]);
   }
 
   async #blame(release: Release, error: KitError): Promise<void> {
@@ -166,13 +185,15 @@ export class Installer {
 
   async #ensureRunning(signal: AbortSignal): Promise<void> {
     if (this.#running !== undefined || this.#good === undefined) return;
+    await this.#options.service.prepare?.(this.#good);
     await this.#options.machine.pointCurrent(this.#good);
     await this.#run(this.#good, signal);
   }
 
   /** Starts a release and waits until it is healthy. */
   async #run(release: Release, signal: AbortSignal): Promise<void> {
-    const { service, healthLimit, log } = this.#options;
+    const { service, log } = this.#options;
+    const healthLimit = this.#good === undefined ? this.#options.firstHealthLimit : this.#options.healthLimit;
     signal.throwIfAborted();
     this.#running = undefined;
     await service.start(release);

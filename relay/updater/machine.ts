@@ -1,7 +1,7 @@
 /**
  * The files that an updater keeps:
  *
- *     state/updater.json     what it must not forget (state.ts)
+ *     state/updater.json     what it must not forget (state.ts); on a VM it is on the volume that outlives it
  *     releases/<digest>/     the files of a release, and `.release.json`, whose SHA-256 is the folder's name
  *     current                a link to the release that runs
  *
@@ -40,11 +40,12 @@ export class Machine {
 
   /**
    * @param root absolute path of the folder that holds `state`, `releases` and `current`
+   * @param stateFolder in the place of `state` in it
    */
-  constructor(root: string, fs: FileSystem = nodeFs) {
+  constructor(root: string, fs: FileSystem = nodeFs, stateFolder = path.join(root, "state")) {
     this.#root = root;
     this.#releases = path.join(root, "releases");
-    this.#stateFile = path.join(root, "state", "updater.json");
+    this.#stateFile = path.join(stateFolder, "updater.json");
     this.#fs = fs;
   }
 
@@ -88,6 +89,19 @@ export class Machine {
       if (isSystemError(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Finds a file of these contents in releases that are here, so that it need not be fetched again. */
+  async findFile(
+    { path: name, sha256 }: ManifestFile,
+    digests: readonly (string | undefined)[],
+  ): Promise<Uint8Array | undefined> {
+    for (const digest of digests.filter((each) => each !== undefined)) {
+      const file = path.join(this.#releases, digest, name);
+      const bytes = await this.#fs.readFile(file).catch(() => undefined);
+      if (bytes !== undefined && sha256Hex(bytes) === sha256) return bytes;
+    }
+    return undefined;
   }
 
   /**

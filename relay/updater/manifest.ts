@@ -23,6 +23,9 @@ export const signatureFile = "manifest.sig";
 /** The relay in a bundle. */
 export const relayFile = "relay.mjs";
 
+/** Who may connect, in a bundle of a region that says so by a list; configurations name it. */
+export const allowListFile = "allow-list.txt";
+
 /** The configuration of a node in a bundle. */
 export const configFile = (node: string): string => `config/${node}.json`;
 
@@ -45,7 +48,14 @@ const filePath = v.pipe(
   ),
 );
 
+/** Where else a file may be had; what comes from there is held to the same digest. */
+const mirror = v.pipe(
+  v.string("has to be text"),
+  v.regex(/^https:\/\/[^\s#]{1,500}$/, "has to be a URL of HTTPS"),
+);
+
 export const fileSchema = v.object({
+  mirrors: v.optional(v.array(mirror)),
   path: filePath,
   sha256: v.pipe(
     v.string("has to be text"),
@@ -72,7 +82,10 @@ const manifestSchema = v.object({
   nodes: v.array(v.object({ name: labelSchema, files: v.array(filePath) })),
 });
 
-/** A file of the bundle: its path in the delivery folder and in a release, its SHA-256 as lower-case hex, its bytes' number. */
+/**
+ * A file of the bundle: its path in the delivery folder and in a release, its SHA-256 as lower-case hex, its bytes' number,
+ * and where else it may be had.
+ */
 export type ManifestFile = v.InferOutput<typeof fileSchema>;
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;

@@ -22,6 +22,13 @@ export interface Release {
  */
 export interface Service {
   /**
+   * Makes ready what `release` needs besides its files, before `current` leads to it. Another release may run meanwhile.
+   *
+   * @throws KitError if that cannot be had
+   */
+  prepare?(release: Release): Promise<void>;
+
+  /**
    * Makes `release` the one that runs, in the place of any other. Resolves once the one before has ended and this one
    * has been started; it need not be healthy yet. Does nothing if this very release runs already.
    *

@@ -8,6 +8,8 @@ import { isSystemError } from "./system-error.ts";
 export interface FetchLimits {
   readonly maxBytes: number;
   readonly signal: AbortSignal;
+  /** Other places of the file, tried in order if the delivery lacks it. */
+  readonly mirrors?: readonly string[] | undefined;
 }
 
 /** A delivery address of one region. Nothing that it gives is trusted. */

@@ -4,8 +4,10 @@ import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
+import { KitError } from "../errors.ts";
 import { encodeManifest, manifestFile, relayFile, signatureFile } from "./manifest.ts";
 import { folderSource, type Source } from "./source.ts";
+import type { Release } from "./service.ts";
 import { signManifest } from "./signature.ts";
 import { decodeState } from "./state.ts";
 import { type Actor, makeKeys, type Offer, offerManifest, openStage, type Stage } from "./testing/stage.ts";
@@ -450,4 +452,96 @@ test("the pause between polls varies by a quarter around its mean", async (t) =>
   await clock.poll();
   await clock.poll();
   assert.deepEqual(clock.pauses, [45_000, 60_000, 75_000]);
+});
+
+test("of a new release only the files that differ are fetched", async (t) => {
+  const stage = await stageWithA(t);
+  await stage.publish({ ...A, sequence: 2, configs: { "901a": '{"new": true}' } });
+  await rm(path.join(stage.delivery, relayFile));
+  await stage.actor.clock.poll();
+  assert.deepEqual(stage.actor.refusals(), []);
+  assert.deepEqual(stage.service.calls, ["start A", "healthy A"]);
+});
+
+test("a file that the delivery lacks is asked for at its mirrors, and held to the same digest", async (t) => {
+  const stage = await openStage(t);
+  const mirrors = ["https://mirror.example.com/relay.mjs"];
+  const manifest = offerManifest(A);
+  const files = manifest.files.map((file) => (file.path === relayFile ? { ...file, mirrors } : file));
+  await stage.publish(A);
+  await stage.publishManifest(encodeManifest({ ...manifest, files }));
+  await rm(path.join(stage.delivery, relayFile));
+  const asked: unknown[] = [];
+  const folder = folderSource(stage.delivery);
+  const offered = { bytes: Buffer.from("X") };
+  const source: Source = {
+    async fetch(file, limits) {
+      const bytes = await folder.fetch(file, limits);
+      if (bytes !== undefined || file !== relayFile) return bytes;
+      asked.push(limits.mirrors);
+      return offered.bytes;
+    },
+  };
+  const { updater, clock, refusals } = stage.start({ source });
+  t.after(() => updater.stop());
+  await assert.rejects(updater.ready, { code: "bundle-tampered" });
+  offered.bytes = Buffer.from("A");
+  await clock.poll();
+  assert.equal(await stage.service.runningCode(), "A");
+  assert.deepEqual(asked.at(-1), mirrors);
+  assert.deepEqual(refusals(), ["bundle-tampered"]);
+});
+
+test("a release is made ready before anything leads to it, and one that cannot be is not started", async (t) => {
+  const stage = await stageWithA(t);
+  const seen: string[] = [];
+  const service = Object.assign(stage.service, {
+    prepare: async (release: Release) => {
+      seen.push(`${await readFile(release.code, "utf8")} while ${await stage.current()} is current`);
+      if (seen.length === 1) throw new KitError("runtime-unusable");
+    },
+  });
+  await stage.publish(B);
+  await stage.actor.clock.poll();
+  assert.equal(await service.runningCode(), "A");
+  assert.equal(await stage.current(), "A");
+  await stage.actor.clock.poll();
+  assert.equal(await service.runningCode(), "B");
+  assert.equal(seen.at(-1), "B while A is current");
+});
+
+test("a release that somebody else runs from is not removed", async (t) => {
+  const stage = await openStage(t);
+  await stage.publish(A);
+  const used: string[] = [];
+  const { updater, clock } = stage.start({
+    inUse: async () => used,
+    onRound: async ({ running }) => {
+      if (used.length === 0) used.push(running?.digest ?? "");
+    },
+  });
+  t.after(() => updater.stop());
+  await updater.ready;
+  for (const [index, relay] of ["B", "C", "D"].entries()) {
+    await clock.idle();
+    await stage.publish({ sequence: index + 2, relay });
+    await clock.poll();
+  }
+  const kept = await readdir(path.join(stage.root, "releases"));
+  assert.equal(kept.length, 3);
+  assert.ok(kept.includes(used[0] ?? "none"));
+});
+
+test("memory may lie elsewhere than the releases, where it outlives them", async (t) => {
+  const stage = await openStage(t);
+  const stateFolder = path.join(stage.folder, "volume");
+  await stage.publish(B);
+  const { updater } = stage.start({ stateFolder });
+  await updater.ready;
+  await updater.stop();
+  await rm(stage.root, { recursive: true });
+  await stage.publish(A);
+  const again = stage.start({ stateFolder });
+  t.after(() => again.updater.stop());
+  await assert.rejects(again.updater.ready, { code: "manifest-replayed" });
 });

@@ -27,6 +27,14 @@ export interface UpdaterOptions extends Identity {
   readonly pollInterval?: number;
   /** How long a release may take to become healthy, in milliseconds. */
   readonly healthLimit?: number;
+  /** The same while there is none to go back to; the same by default. */
+  readonly firstHealthLimit?: number;
+  /** Folder of what must not be forgotten, in the place of the root's own. */
+  readonly stateFolder?: string;
+  /** Digests of releases that are not to be removed: others may run from them. */
+  readonly inUse?: () => Promise<readonly string[]>;
+  /** Is told how things stand after each round, and awaited. */
+  readonly onRound?: (status: UpdaterStatus) => Promise<void>;
   /** Try a release again that failed here before: somebody who starts a fleet by hand means it. */
   readonly retryFailed?: boolean;
   /**
@@ -93,6 +101,8 @@ export function startUpdater(options: UpdaterOptions): Updater {
       const [reason] = refusals;
       if (reason === undefined) ready.resolve();
       else ready.reject(reason);
+      await options.onRound?.(describeStatus(installer, refusals));
+      signal.throwIfAborted();
       await clock.sleep(pollInterval * (0.75 + random() / 2), signal);
     }
   }
@@ -137,8 +147,11 @@ function installerOptions(
     source,
     service,
     root,
+    stateFolder,
     fs,
     healthLimit = 60_000,
+    firstHealthLimit = healthLimit,
+    inUse = async () => [],
     retryFailed = false,
     auditDelivery = false,
   } = options;
@@ -146,9 +159,11 @@ function installerOptions(
     identity: { stack, region, node },
     source,
     trustedKeys: parseTrustedKeys(options.trustedKeys),
-    machine: new Machine(root, fs),
+    machine: new Machine(root, fs, stateFolder),
     service,
     healthLimit,
+    firstHealthLimit,
+    inUse,
     retryFailed,
     auditDelivery,
     settle: (signal) => clock.sleep(settleTime, signal),

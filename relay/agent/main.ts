@@ -1,0 +1,177 @@
+/** The updater of a machine: settings in, a relay that is what the region's manifest asks for. It runs until it is stopped. */
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { writeWhole } from "../config/files.ts";
+import { KitError, renderError } from "../errors.ts";
+import { buildAgents } from "../outbound/http.ts";
+import { type UpdaterEvent, renderUpdaterEvent } from "../updater/event.ts";
+import { Machine } from "../updater/machine.ts";
+import { decodeManifest, manifestFile, maxManifestBytes, signatureFile } from "../updater/manifest.ts";
+import { maxSignatureBytes, parseTrustedKeys, verifyManifest } from "../updater/signature.ts";
+import type { Source } from "../updater/source.ts";
+import { startUpdater, type UpdaterStatus } from "../updater/updater.ts";
+import { version } from "../version.ts";
+import { httpSource } from "./http-source.ts";
+import { readInstanceSecrets } from "./instance-secrets.ts";
+import { pruneRuntimes } from "./runtime.ts";
+import { type AgentSettings, readSettings } from "./settings.ts";
+import { renderStatus } from "./status.ts";
+import { createSystemctl } from "./systemctl.ts";
+import { createSystemdService } from "./systemd-service.ts";
+import { releasesInUse, takeOver, takeoverPlaces } from "./takeover.ts";
+
+const keyFolder = "/etc/derpkit";
+const root = "/opt/derpkit";
+/** On the volume that outlives the machine. */
+const stateFolder = "/var/lib/derpkit/updater";
+const runFolder = "/run/derpkit";
+const unitFolder = "/etc/systemd/system";
+const runtimes = path.join(root, "runtimes");
+
+/** A region's nodes do not all ask at once: each waits from three quarters to five quarters of it. */
+const pollIntervalMs = 30_000;
+const secretsWithinMs = 60_000;
+/** A relay on a small machine needs some seconds to start. */
+const healthLimitMs = 60_000;
+/** The first one may wait for DNS to lead to it and for its certificate. */
+const firstHealthLimitMs = 900_000;
+
+function createSource(settings: AgentSettings): Source {
+  return httpSource({ base: settings.delivery, agentFor: buildAgents({ env: process.env }) });
+}
+
+/**
+ * Leaves the relay's secrets where its unit takes them from: in memory, for nobody but root. What is there from before
+ * stays while nothing newer can be had: a relay that is started again must not wait for others.
+ */
+async function fetchSecrets(names: readonly string[]): Promise<void> {
+  const { stack, node } = await readSettings(process.env, keyFolder);
+  const folder = path.join(runFolder, "credentials");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const present = await readdir(folder);
+  try {
+    const secrets = await readInstanceSecrets(names, (name) => `/derpkit/${stack}/${node}/${name}`, {
+      metadata: new URL("http://169.254.169.254/"),
+      agentFor: buildAgents({ env: process.env }),
+      signal: AbortSignal.timeout(secretsWithinMs),
+    });
+    for (const [name, value] of secrets)
+      await writeWhole(path.join(folder, name), Buffer.from(`${value}\n`), 0o600);
+  } catch (error) {
+    if (!names.every((name) => present.includes(name))) throw error;
+    log(`the secrets are those from before\n${renderError(error)}`);
+  }
+}
+
+/** Whether this program can do its work on this machine; does nothing of it. @throws KitError if it cannot */
+async function check(): Promise<void> {
+  const settings = await readSettings(process.env, keyFolder);
+  await new Machine(root, undefined, stateFolder).readState();
+  const source = createSource(settings);
+  const signal = AbortSignal.timeout(60_000);
+  const manifest = await source.fetch(manifestFile, { maxBytes: maxManifestBytes, signal });
+  const signature = await source.fetch(signatureFile, { maxBytes: maxSignatureBytes, signal });
+  if (manifest === undefined || signature === undefined) throw new KitError("delivery-unreadable");
+  verifyManifest(manifest, signature, parseTrustedKeys(settings.trustedKeys));
+  decodeManifest(manifest);
+}
+
+async function run(): Promise<void> {
+  const settings = await readSettings(process.env, keyFolder);
+  const places = takeoverPlaces(root);
+  const waking = createWaking();
+  const stopping = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.resolve(signal));
+  process.on("SIGHUP", () => waking.wake());
+  await mkdir(runFolder, { recursive: true });
+
+  await using updater = startUpdater({
+    ...settings,
+    source: createSource(settings),
+    root,
+    stateFolder,
+    service: createSystemdService({
+      node: settings.node,
+      unitFolder,
+      runtimes,
+      runningFile: path.join(runFolder, "running"),
+      systemctl: createSystemctl(),
+    }),
+    pollInterval: pollIntervalMs,
+    healthLimit: healthLimitMs,
+    firstHealthLimit: firstHealthLimitMs,
+    inUse: () => releasesInUse(places),
+    clock: waking,
+    log(event) {
+      logEvent(event);
+      if (event.kind === "trying") void show(updater.status(), true);
+    },
+    async onRound(status) {
+      await show(status, false);
+      const { running } = status;
+      if (running === undefined) return;
+      const releases = [running.digest, ...(await releasesInUse(places))];
+      if (await takeOver(path.join(root, "releases", running.digest), places, log)) {
+        stopping.resolve("the updater of the new release takes over");
+      }
+      await pruneRuntimes(
+        runtimes,
+        [...new Set(releases)].map((digest) => path.join(root, "releases", digest)),
+      );
+    },
+  });
+  log(`derpkit updater ${version} of node ${settings.node} asks ${settings.delivery.origin}`);
+  log(`${await stopping.promise}: stopping; the relay goes on`);
+}
+
+function show(status: UpdaterStatus, isTrying: boolean): Promise<void> {
+  return writeStatus(renderStatus(status, isTrying, new Date()));
+}
+
+/** A clock whose sleep somebody may end. */
+function createWaking() {
+  let current = new AbortController();
+  return {
+    wake: () => current.abort(),
+    async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+      current = new AbortController();
+      const either = AbortSignal.any([signal, current.signal]);
+      await sleep(milliseconds, undefined, { signal: either }).catch(() => {});
+      signal.throwIfAborted();
+    },
+  };
+}
+
+/** For the relay, which shows it. Nothing depends on it, so a disk that is full does not matter here. */
+async function writeStatus(text: string): Promise<void> {
+  const file = path.join(runFolder, "updater.json");
+  try {
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+  } catch (error) {
+    log(`the status cannot be written: ${String(error)}`);
+  }
+}
+
+function logEvent(event: UpdaterEvent): void {
+  log(renderUpdaterEvent(event));
+  if (event.kind !== "refused") return;
+  for (const { path: where, message } of event.error.problems ?? []) log(`  ${where}: ${message}`);
+}
+
+/** systemd puts the time before it. */
+function log(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+const [mode, ...names] = process.argv.slice(2);
+try {
+  if (mode === "--check") await check();
+  else if (mode === "--secrets") await fetchSecrets(names);
+  else await run();
+} catch (error) {
+  log(renderError(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,84 @@
+/**
+ * The runtime that a release brings: an archive whose digest the manifest gives, unpacked once and kept by that digest.
+ * `runtime` in the release's folder leads to it.
+ */
+import { chmod, mkdir, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
+import path from "node:path";
+import { KitError } from "../errors.ts";
+import { sha256Hex } from "../updater/manifest.ts";
+import { runTool } from "./systemctl.ts";
+
+/** The folder of a release that holds the archive, and nothing else. */
+const archiveFolder = "runtime-archive";
+/** What leads to the unpacked runtime. */
+const link = "runtime";
+
+/**
+ * Unpacks a release's runtime unless it is there already.
+ *
+ * @param release the release's folder
+ * @param runtimes where runtimes are kept, each in a folder of its digest
+ * @throws KitError `runtime-unusable`
+ */
+export async function prepareRuntime(release: string, runtimes: string): Promise<void> {
+  const [name] = await readdir(path.join(release, archiveFolder)).catch(() => [] as string[]);
+  if (name === undefined) throw unusable(release, "brings no runtime");
+  const archive = path.join(release, archiveFolder, name);
+  const digest = sha256Hex(await readFile(archive));
+  const folder = path.join(runtimes, digest);
+  if (!(await isThere(path.join(folder, "runtime")))) await unpack(archive, folder);
+  const place = path.join(release, link);
+  const target = path.relative(release, folder);
+  if ((await readlink(place).catch(() => undefined)) === target) return;
+  await rm(`${place}.new`, { force: true });
+  await symlink(target, `${place}.new`);
+  await rename(`${place}.new`, place);
+}
+
+/** Removes the runtimes that no release leads to. @param releases folders of releases */
+export async function pruneRuntimes(runtimes: string, releases: readonly string[]): Promise<void> {
+  const used = new Set<string>();
+  for (const release of releases) {
+    const target = await readlink(path.join(release, link)).catch(() => undefined);
+    if (target !== undefined) used.add(path.basename(target));
+  }
+  for (const name of await readdir(runtimes).catch(() => [] as string[])) {
+    if (!used.has(name)) await rm(path.join(runtimes, name), { recursive: true, force: true });
+  }
+}
+
+/** Archives of npm have all below one folder, and the program in `bin`. */
+async function unpack(archive: string, folder: string): Promise<void> {
+  const partial = `${folder}.partial`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true });
+  const { ok, text } = await runTool("tar", [
+    "--extract",
+    "--gzip",
+    `--file=${archive}`,
+    `--directory=${partial}`,
+    "--strip-components=2",
+    "--no-same-owner",
+    "--wildcards",
+    "*/bin/node",
+    "*/bin/bun",
+  ]);
+  const program = (await readdir(partial)).find((name) => name === "node" || name === "bun");
+  // `tar` complains that one of the two names is not there.
+  if (program === undefined) throw unusable(archive, `cannot be unpacked${ok ? "" : `: ${text.trim()}`}`);
+  await rename(path.join(partial, program), path.join(partial, "runtime"));
+  await chmod(path.join(partial, "runtime"), 0o755);
+  await rm(folder, { recursive: true, force: true });
+  await rename(partial, folder);
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return readdir(path.dirname(file)).then(
+    (names) => names.includes(path.basename(file)),
+    () => false,
+  );
+}
+
+function unusable(where: string, what: string): KitError {
+  return new KitError("runtime-unusable", { where, message: `The release's runtime ${what}.` });
+}

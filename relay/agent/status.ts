@@ -1,0 +1,21 @@
+/** What the updater tells the relay, which shows it to others. Pure. */
+import type { UpdaterStatus } from "../updater/updater.ts";
+
+/** @param isTrying true while a new release is being tried */
+export function renderStatus(status: UpdaterStatus, isTrying: boolean, at: Date): string {
+  const { running, sequence, refusals } = status;
+  return `${JSON.stringify({
+    format: 1,
+    state: isTrying ? "updating" : stateOf(refusals),
+    sequence: sequence ?? null,
+    version: running?.version ?? null,
+    digest: running?.digest ?? null,
+    refusals: refusals.map(({ code, message }) => ({ code, message })),
+    at: at.toISOString(),
+  })}\n`;
+}
+
+function stateOf(refusals: UpdaterStatus["refusals"]): "current" | "refused" | "unreachable" {
+  if (refusals.length === 0) return "current";
+  return refusals.every(({ code }) => code === "delivery-unreadable") ? "unreachable" : "refused";
+}

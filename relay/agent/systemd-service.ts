@@ -1,0 +1,130 @@
+/**
+ * The relay as a service of systemd. Its sockets are units of their own: they stay open while one release takes the place
+ * of another, so that nobody is refused meanwhile.
+ */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createSecureContext } from "node:tls";
+import { describeError } from "../client/dial.ts";
+import { KitError } from "../errors.ts";
+import type { Release, Service } from "../updater/service.ts";
+import { askRelay, parseAskedConfig } from "./health.ts";
+import { prepareRuntime } from "./runtime.ts";
+import { runTool, type Systemctl } from "./systemctl.ts";
+import { installUnits } from "./unit-files.ts";
+
+/** The relay's unit. Its sockets' names begin alike. */
+export const relayUnit = "derpkit-relay.service";
+/** The updater's own units, which a release brings as well; it takes over when the relay has proven itself. */
+export const updaterUnit = "derpkit-updater.service";
+/** Of stage 0, in no release. */
+const stage0Units = new Set(["derpkit-stage0.service"]);
+
+export interface SystemdServiceOptions {
+  /** The node's name: its units' folder in a release, and who is meant in messages. */
+  readonly node: string;
+  /** Where systemd reads units. */
+  readonly unitFolder: string;
+  /** Where unpacked runtimes are kept. */
+  readonly runtimes: string;
+  /** A file that says which release the relay was started from; gone with the machine's start. */
+  readonly runningFile: string;
+  readonly systemctl: Systemctl;
+}
+
+/** The relay has to answer well so many times, so far apart: what dies of its first clients is not healthy. */
+const goodAnswers = 3;
+const askEveryMs = 1_000;
+const answerWithinMs = 5_000;
+/** Lines of the relay's log that are shown if it dies. */
+const shownLines = 12;
+
+const anyone = createSecureContext({ minVersion: "TLSv1.2" });
+
+/** Makes the service of this machine's node. */
+export function createSystemdService(options: SystemdServiceOptions): Service {
+  const { node, unitFolder, runtimes, runningFile, systemctl } = options;
+
+  async function isActive(): Promise<boolean> {
+    return (await systemctl("is-active", "--quiet", relayUnit)).ok;
+  }
+
+  async function runs({ folder }: Release): Promise<boolean> {
+    const from = await readFile(runningFile, "utf8").catch(() => "");
+    return from.trim() === folder && (await isActive());
+  }
+
+  return {
+    prepare: ({ folder }) => prepareRuntime(folder, runtimes),
+    async start(release) {
+      const units = path.join(release.folder, "units", node);
+      const { written, removed } = await installUnits(units, unitFolder, stage0Units);
+      if (written.length + removed.length > 0) await systemctl("daemon-reload");
+      await announce(written, removed);
+      const changed = [...written, ...removed].filter((unit) => unit !== updaterUnit);
+      if (changed.length === 0 && (await runs(release))) return;
+      // A socket that changed cannot be taken over by a relay that runs.
+      const sockets = written.filter((unit) => unit.endsWith(".socket"));
+      if (sockets.length > 0) {
+        await systemctl("stop", relayUnit);
+        await systemctl("stop", ...sockets);
+      }
+      // Starts that failed count against those to come.
+      await systemctl("reset-failed", relayUnit);
+      const { ok, text } = await systemctl("restart", relayUnit);
+      if (!ok) throw await died(text);
+    },
+    async healthy(release, signal) {
+      const config = parseAskedConfig(await readFile(release.config, "utf8"));
+      let reason: unknown;
+      for (let good = 0; !signal.aborted;) {
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]);
+        try {
+          await askRelay(config, release.sha256, anyone, limit);
+          if (++good >= goodAnswers) return;
+        } catch (error) {
+          reason = error;
+          good = 0;
+          if (!(await isActive())) throw await died("");
+        }
+        await sleep(askEveryMs, undefined, { signal }).catch(() => {});
+      }
+      throw new KitError("relay-not-ready", {
+        where: `node ${node}`,
+        message: `The relay is not healthy: ${describeError(reason)}.`,
+        cause: reason,
+      });
+    },
+    async stop() {
+      await systemctl("stop", relayUnit);
+    },
+  };
+
+  /** Has the machine's next start begin with these units too. Those that only others start say so, and nothing is done. */
+  async function announce(written: readonly string[], removed: readonly string[]): Promise<void> {
+    for (const unit of removed) await systemctl("disable", "--now", unit);
+    if (written.length === 0) return;
+    await systemctl("enable", ...written);
+    const timers = written.filter((unit) => unit.endsWith(".timer"));
+    if (timers.length > 0) await systemctl("restart", ...timers);
+  }
+
+  async function died(said: string): Promise<KitError> {
+    const { text } = await runTool("journalctl", [
+      `--unit=${relayUnit}`,
+      `--lines=${shownLines}`,
+      "--output=cat",
+      "--no-pager",
+    ]);
+    const lines = [said, text]
+      .join("\n")
+      .split("\n")
+      .filter((line) => line.trim() !== "");
+    return new KitError("relay-exited", {
+      where: `node ${node}`,
+      message: "The relay does not run.",
+      problems: [{ path: "it said", message: `\n    ${lines.join("\n    ")}` }],
+    });
+  }
+}
