@@ -7,6 +7,8 @@ import type { FleetConfig } from "./config/fleet.ts";
 import { parseFleetConfig } from "./config/parse.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
 import { type Dns, noDns, type PlannedRecord } from "./dns/dns.ts";
+import { relayBundle } from "./delivery/relay-bundle.ts";
+import { noGate, openGate } from "./gate.ts";
 import { describeNext } from "./next.ts";
 import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
 import type { PlannedNode } from "./relay-node.ts";
@@ -56,7 +58,9 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
     regions,
     cloudOf: await openClouds(config, context),
     dns: await openDns(config, context),
+    gate: regions.some(({ cloud }) => cloud !== "local") ? await openGate(config, relayBundle) : noGate,
     boot: { stack, trustedKeys, deliveryUrl: delivery?.url ?? "" },
+    secretOf: (key) => new pulumi.Config("derpkit").requireSecret(key),
   };
 }
 

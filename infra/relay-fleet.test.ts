@@ -3,6 +3,7 @@ import { before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cloud } from "./clouds/cloud.ts";
 import { noDns, type PlannedRecord } from "./dns/dns.ts";
+import { noGate } from "./gate.ts";
 import { RelayFleet } from "./relay-fleet.ts";
 import { type Declared, declaredAre, recordResources, valueOf } from "./testing/recorded.ts";
 import { regionOf } from "./testing/region.ts";
@@ -13,11 +14,13 @@ before(async () => {
 });
 
 const boot = { stack: "test", deliveryUrl: "https://downloads.example.com/", trustedKeys: [] };
+const common = { boot, gate: noGate, secretOf: (key: string) => pulumi.secret(`secret of ${key}`) };
 
 /** A cloud whose nodes have the addresses that `addressOf` gives. It notes what it is asked for, in order. */
 function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
   const asked: string[] = [];
   const booted = new Map<string, string>();
+  const given = new Map<string, readonly string[]>();
   const cloud: Cloud = {
     createSite({ id }, name, { parent, protect }) {
       asked.push(`site ${id}: ${name}, child of ${parent?.constructor.name}, protected ${protect}`);
@@ -32,16 +35,18 @@ function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
             derpPort: 443,
             stunPort: 3478,
             listen: ":443",
-            createMachine({ userData }, machine) {
+            createMachine({ userData, secrets }, machine) {
               asked.push(`${node}: machine, protected ${machine.protect ?? false}`);
+              given.set(node, [...secrets.keys()]);
               booted.set(node, userData("/dev/sdb"));
+              return [];
             },
           };
         },
       };
     },
   };
-  return { asked, booted, cloudOf: () => cloud };
+  return { asked, booted, given, cloudOf: () => cloud };
 }
 
 /** A value that only the cloud knows, as in a preview. */
@@ -61,7 +66,7 @@ const bravo = regionOf({
 test("a fleet is a component for each region and node, whose names come from ids and not from places in a list", async () => {
   const { asked, cloudOf } = fakeCloud(ipv4);
   const from = declared.length;
-  const fleet = new RelayFleet("derp", { regions: [bravo, alfa], cloudOf, dns: noDns(300), boot });
+  const fleet = new RelayFleet("derp", { regions: [bravo, alfa], cloudOf, dns: noDns(300), ...common });
   const map = await valueOf(pulumi.output(fleet.derpMap));
   await declaredAre(declared, from + 6);
   assert.deepEqual(
@@ -103,7 +108,7 @@ test("a fleet is a component for each region and node, whose names come from ids
 
 test("a node's description has sorted keys and the relay's configuration", async () => {
   const { cloudOf } = fakeCloud(ipv4);
-  const fleet = new RelayFleet("sorted", { regions: [alfa], cloudOf, dns: noDns(300), boot });
+  const fleet = new RelayFleet("sorted", { regions: [alfa], cloudOf, dns: noDns(300), ...common });
   const [node] = await valueOf(pulumi.output(fleet.nodes));
   assert.ok(node !== undefined);
   assert.deepEqual(Object.keys(node), Object.keys(node).toSorted());
@@ -136,7 +141,7 @@ test("a machine boots with its node's names and the folder of its region's relea
       return [];
     },
   };
-  const fleet = new RelayFleet("named", { regions: [alfa], cloudOf, dns, boot });
+  const fleet = new RelayFleet("named", { regions: [alfa], cloudOf, dns, ...common });
   assert.deepEqual(made, ["named-901-901a A", "named-901-901a CAA"]);
   assert.deepEqual(asked.slice(-2), ["records", "901a: machine, protected false"]);
   assert.match(
@@ -152,10 +157,27 @@ test("a machine boots with its node's names and the folder of its region's relea
   );
 });
 
+test("a machine is given the secrets that its region's admission names, and no machine another's", async () => {
+  const { given, booted, cloudOf } = fakeCloud(ipv4);
+  const admission = { tailnetApi: { clientId: "kReader", secret: "reader" } };
+  const regions = [alfa, regionOf({ id: 902, code: "bravo", admission })];
+  const fleet = new RelayFleet("secrets", { regions, cloudOf, dns: noDns(300), ...common });
+  const [, node] = await valueOf(pulumi.output(fleet.nodes));
+  assert.deepEqual(
+    [...given],
+    [
+      ["901a", []],
+      ["902a", ["tailnet-api"]],
+    ],
+  );
+  assert.equal(node?.relayConfig.admissionApiClientId, "kReader");
+  assert.doesNotMatch(JSON.stringify([node, ...booted]), /secret of reader/);
+});
+
 test("a node without a name of its own is called by its address, and needs no records", async () => {
   const { cloudOf } = fakeCloud(ipv4);
   const regions = [regionOf({ certificates: "acme-ip", addresses: ["ipv4"] })];
-  const fleet = new RelayFleet("bare", { regions, cloudOf, dns: noDns(300), boot });
+  const fleet = new RelayFleet("bare", { regions, cloudOf, dns: noDns(300), ...common });
   const [node] = await valueOf(pulumi.output(fleet.nodes));
   assert.deepEqual([node?.hostName, node?.relayConfig.acmeIps], ["192.0.2.1", "192.0.2.1"]);
   assert.deepEqual(await valueOf(pulumi.output(fleet.records)), []);
@@ -168,7 +190,7 @@ test("a retired region is protected no longer and not in the derpMap; one whose 
     regionOf({ id: 902, code: "bravo", certificates: "pinned" }),
     regionOf({ id: 903, code: "charlie", state: "canary" }),
   ];
-  const fleet = new RelayFleet("life", { regions, cloudOf, dns: noDns(300), boot });
+  const fleet = new RelayFleet("life", { regions, cloudOf, dns: noDns(300), ...common });
   assert.deepEqual(Object.keys(fleet.derpMap.Regions), ["903"]);
   assert.deepEqual(
     (await valueOf(pulumi.output(fleet.nodes))).map(({ name, certName }) => [name, certName]),
@@ -185,7 +207,7 @@ test("a retired region is protected no longer and not in the derpMap; one whose 
 test("an address that only the cloud knows leaves the derpMap to be known after up, and stops nothing", async () => {
   const { cloudOf } = fakeCloud(knownAfterUp);
   const regions = [regionOf({ id: 903, code: "charlie" })];
-  const fleet = new RelayFleet("later", { regions, cloudOf, dns: noDns(300), boot });
+  const fleet = new RelayFleet("later", { regions, cloudOf, dns: noDns(300), ...common });
   const applied = pulumi.output(fleet.derpMap).apply(() => assert.fail("the map is not known"));
   await valueOf(fleet.urn);
   await pulumi.runtime.disconnect();

@@ -5,10 +5,13 @@ import type { RegionConfig } from "./config/fleet.ts";
 import { buildDerpMap, isPublished } from "./derpmap/build.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
+import type { Gate } from "./gate.ts";
 import type { PlannedNode } from "./relay-node.ts";
 import { RelayRegion, type RelayRegionArgs } from "./relay-region.ts";
 
-export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot"> {
+export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot" | "secretOf"> {
+  /** What has to be shown of a region before the next wave is changed. */
+  readonly gate: Gate;
   /** In any order: the derpMap sorts them by id. */
   readonly regions: readonly RegionConfig[];
   /** The clouds of these regions, opened. */
@@ -33,17 +36,32 @@ export class RelayFleet extends pulumi.ComponentResource {
 
   constructor(name: string, args: RelayFleetArgs, options?: pulumi.ComponentResourceOptions) {
     super("derpkit:index:RelayFleet", name, {}, options);
-    const { cloudOf, dns, boot } = args;
-    const components = args.regions
-      .toSorted((a, b) => a.id - b.id)
-      .map((region) => {
-        const regionArgs = { region, cloud: cloudOf(region.cloud), dns, boot };
-        return new RelayRegion(`${name}-${region.id}`, regionArgs, { parent: this });
-      });
+    const { regions: configs, cloudOf, gate, ...shared } = args;
+    const components: RelayRegion[] = [];
+    const gates: pulumi.Resource[] = [];
+    for (const wave of groupByWave(configs)) {
+      const after = [...gates];
+      for (const region of wave) {
+        const { id, cloud, generation } = region;
+        const regionArgs = { region, cloud: cloudOf(cloud), after, ...shared };
+        const component = new RelayRegion(`${name}-${id}`, regionArgs, { parent: this });
+        components.push(component);
+        if (cloud === "local") continue;
+        const behind = { parent: component, dependsOn: [...component.machines] };
+        gates.push(...gate.createGate(component.region, generation, `${name}-${id}`, behind));
+      }
+    }
+    components.sort((a, b) => a.region.id - b.region.id);
     const regions = components.map(({ region }) => region);
     this.derpMap = buildDerpMap(regions.filter(isPublished));
     this.nodes = regions.flatMap(({ nodes }) => nodes);
     this.records = components.flatMap(({ records }) => records);
     this.registerOutputs({ derpMap: this.derpMap, nodes: this.nodes });
   }
+}
+
+/** Waves in their order, each by region id. */
+function groupByWave(regions: readonly RegionConfig[]): RegionConfig[][] {
+  const ascending = regions.toSorted((a, b) => a.wave - b.wave || a.id - b.id);
+  return [...Map.groupBy(ascending, ({ wave }) => wave).values()];
 }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
+import { tailnetApiCredential } from "./bootstrap/credentials.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
@@ -17,6 +18,10 @@ export interface RelayNodeArgs {
   readonly site: Site;
   readonly dns: Dns;
   readonly boot: FleetBoot;
+  /** A secret of the stack's configuration, by its key. */
+  readonly secretOf: (key: string) => pulumi.Output<string>;
+  /** What has to be shown before this node's machine is changed: the gates of earlier waves. */
+  readonly after: readonly pulumi.Resource[];
 }
 
 /** A node whose names and addresses only the cloud may know. */
@@ -31,6 +36,8 @@ export class RelayNode extends pulumi.ComponentResource {
   readonly node: PlannedNode;
   /** Of the node's name, whether somebody makes them or not. */
   readonly records: readonly PlannedRecord[];
+  /** What it runs on: none where the cloud has no machines. */
+  readonly machine: readonly pulumi.Resource[];
 
   constructor(name: string, args: RelayNodeArgs, options?: pulumi.ComponentResourceOptions) {
     const { node, region, site, dns } = args;
@@ -39,9 +46,10 @@ export class RelayNode extends pulumi.ComponentResource {
     const identity = site.createIdentity(node, name, kept);
     this.records = listRecords(args, identity);
     const served = this.records.filter((record) => dns.serves(record.name));
-    const after = dns.createRecords(served, name, kept);
+    const after = [...dns.createRecords(served, name, kept), ...args.after];
     const userData = (volumeDevice: string): string => renderUserData(args, volumeDevice);
-    identity.createMachine?.({ userData, after }, { parent: this });
+    const boot = { userData, after, secrets: secretsOf(args) };
+    this.machine = identity.createMachine?.(boot, { parent: this }) ?? [];
     this.node = describe(node, region, identity);
     this.registerOutputs({ node: this.node });
   }
@@ -55,6 +63,12 @@ function listRecords({ node, region, dns }: RelayNodeArgs, { ipv4, ipv6 }: NodeI
     ...(region.addresses.includes("ipv6") ? { AAAA: ipv6 } : {}),
   };
   return planRecords(node.hostName, addresses, region, dns.ttl);
+}
+
+/** What the node's relay has to be given as secrets, by credential. */
+function secretsOf({ region, secretOf }: RelayNodeArgs): ReadonlyMap<string, pulumi.Output<string>> {
+  const { tailnetApi } = region.admission;
+  return new Map(tailnetApi === undefined ? [] : [[tailnetApiCredential, secretOf(tailnetApi.secret)]]);
 }
 
 function renderUserData({ node, region, boot }: RelayNodeArgs, volumeDevice: string): string {
@@ -97,7 +111,7 @@ function describe(
       certificates: region.certificates,
       addresses,
       http: region.http,
-      verifyClientUrl: region.admission.verifyClientUrl ?? "",
+      admission: region.admission,
     }),
     size: region.size,
     state: region.state,

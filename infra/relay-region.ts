@@ -4,7 +4,7 @@ import type { RegionConfig } from "./config/fleet.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
 import { type PlannedNode, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
 
-export interface RelayRegionArgs extends Pick<RelayNodeArgs, "dns" | "boot"> {
+export interface RelayRegionArgs extends Pick<RelayNodeArgs, "dns" | "boot" | "secretOf" | "after"> {
   readonly region: RegionConfig;
   /** Opened for this region. */
   readonly cloud: Cloud;
@@ -25,17 +25,22 @@ export class RelayRegion extends pulumi.ComponentResource {
   readonly region: FleetRegion;
   /** Of its nodes' names, whether somebody makes them or not. */
   readonly records: readonly PlannedRecord[];
+  /** What its nodes run on. */
+  readonly machines: readonly pulumi.Resource[];
 
   constructor(name: string, args: RelayRegionArgs, options?: pulumi.ComponentResourceOptions) {
-    const { region, cloud, dns, boot } = args;
+    const { region, cloud, ...shared } = args;
     const { id, code, name: regionName, state } = region;
-    super("derpkit:index:RelayRegion", name, { regionId: id, regionCode: code, regionName }, options);
+    const providers = [...(cloud.providersOf?.(region) ?? [])];
+    const given = providers.length === 0 ? options : { ...options, providers };
+    super("derpkit:index:RelayRegion", name, { regionId: id, regionCode: code, regionName }, given);
     const site = cloud.createSite(region, name, { parent: this, protect: state !== "retired" });
     const nodes = region.nodes.map(
-      (node) => new RelayNode(`${name}-${node.name}`, { node, region, site, dns, boot }, { parent: this }),
+      (node) => new RelayNode(`${name}-${node.name}`, { node, region, site, ...shared }, { parent: this }),
     );
     this.region = { code, id, name: regionName, nodes: nodes.map(({ node }) => node), state };
     this.records = nodes.flatMap(({ records }) => records);
+    this.machines = nodes.flatMap(({ machine }) => machine);
     this.registerOutputs({ region: this.region });
   }
 }

@@ -1,8 +1,8 @@
 /** An example stack under Pulumi's engine, with clouds on loopback, and what tests do with both. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import type process from "node:process";
+import { gunzipSync } from "node:zlib";
 import { PulumiProject } from "./pulumi-project.ts";
 import { type Clouds, type CloudState, type Fault, startClouds } from "./simcloud.ts";
 
@@ -17,12 +17,24 @@ export class CloudFleet implements AsyncDisposable {
     this.project = project;
   }
 
-  /** @param stack name of an example */
-  static async start(stack: string, environment: typeof process.env = {}): Promise<CloudFleet> {
-    const clouds = await startClouds();
-    const project = new PulumiProject({ ...clouds.environment, ...environment });
+  /**
+   * @param stack name of an example
+   * @param environment of the engine, of the program and of the commands that it has run
+   * @param cloudArgs options of the clouds
+   */
+  static async start(
+    stack: string,
+    environment: NodeJS.ProcessEnv = {},
+    ...cloudArgs: readonly string[]
+  ): Promise<CloudFleet> {
+    const folder = PulumiProject.makeFolder();
+    const clouds = await startClouds(["--program-dir", folder.project, ...cloudArgs], environment);
+    const project = new PulumiProject({ ...clouds.environment, ...environment }, folder);
     project.pulumi("stack", "init", stack);
-    return new CloudFleet(stack, clouds, project);
+    const fleet = new CloudFleet(stack, clouds, project);
+    // Machines do not boot here.
+    fleet.edit((text) => text.replace("config:\n", "config:\n  derpkit:gate: skip\n"));
+    return fleet;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -39,6 +51,11 @@ export class CloudFleet implements AsyncDisposable {
   /** Runs a command of the CLI on the stack, which may fail. */
   try(...args: readonly string[]): ReturnType<PulumiProject["try"]> {
     return this.project.try(...args, "--stack", this.#stack);
+  }
+
+  /** Starts a command of the CLI on the stack. */
+  spawn(...args: readonly string[]): ReturnType<PulumiProject["spawn"]> {
+    return this.project.spawn(...args, "--stack", this.#stack);
   }
 
   up(): ReturnType<PulumiProject["try"]> {
@@ -93,6 +110,27 @@ export async function goesOnAfter(
   assert.equal(second.status, 0, `${what}\n${second.text}`);
   assert.deepEqual(await fleet.count(), whole, what);
   assert.deepEqual(fleet.pendingOperations(), []);
+}
+
+/** The files of a fleet's state, unpacked. */
+export function stateFiles({ project }: CloudFleet): Buffer[] {
+  return readdirSync(path.join(project.folder, "state"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(path.join(entry.parentPath, entry.name)))
+    .map((bytes) => (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes));
+}
+
+/** Checks that a secret is in none of these bytes, in clear or in base64, wherever in a longer text that begins. */
+export function assertNowhere(secret: string, places: readonly Buffer[]): void {
+  const coded = [0, 1, 2].map((before) =>
+    // The first and the last characters depend on what is around.
+    Buffer.from("x".repeat(before) + secret)
+      .toString("base64")
+      .slice(before === 0 ? 0 : 4, -4),
+  );
+  for (const bytes of places) {
+    assert.ok([secret, ...coded].every((form) => !bytes.includes(form)));
+  }
 }
 
 /** Of what is there, so many of each kind. AWS keeps things by region; zones of DNS were there before. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
-import { CloudFleet, goesOnAfter } from "./cloud-fleet.ts";
+import { assertNowhere, CloudFleet, goesOnAfter, stateFiles } from "./cloud-fleet.ts";
 import { type CloudObject, type CloudState, whyNoClouds } from "./simcloud.ts";
 
 const timeout = 600_000;
@@ -114,6 +114,67 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
     assert.deepEqual(await fleet.count(), {});
   });
 });
+
+test(
+  "a secret that a relay needs is readable by its machine's role alone, and nowhere in clear: not in the state, not in user data",
+  { timeout, skip: whyNoClouds ?? false },
+  async () => {
+    const canary = "canary-51c9f2ab77d0";
+    await using fleet = await CloudFleet.start("europe");
+    fleet.edit((text) =>
+      text
+        .replace(/ {4}- id: 921[^]*?(?= {4}- id: 922)/, "")
+        .replace(/ {4}- id: 923[^]*$/, "")
+        .replace("anyone: true", "tailnetApi: { clientId: kReader, secret: reader }"),
+    );
+    const missing = fleet.try("preview");
+    assert.notEqual(missing.status, 0);
+    assert.match(missing.text, /names derpkit:reader, which is missing; run `pulumi config set --secret/);
+    fleet.try("config", "set", "--secret", "derpkit:reader", canary);
+    const { status, text } = fleet.up();
+    assert.equal(status, 0, text);
+    fleet.staysAsItIs();
+    const state = await fleet.clouds.state();
+    const [parameter] = awsObjects(state, "eu-west-1", "parameters");
+    assert.deepEqual(
+      [parameter?.["id"], parameter?.["type"], parameter?.["value"]],
+      ["/derpkit/europe/922a/tailnet-api", "SecureString", canary],
+    );
+    const [instance] = awsObjects(state, "eu-west-1", "instances");
+    const [profile] = state.aws.iam["profiles"] ?? [];
+    assert.equal(instance?.["profile"], profile?.["name"]);
+    const userData = Buffer.from(String(instance?.["userData"]), "base64");
+    assertNowhere(canary, [
+      ...stateFiles(fleet),
+      userData,
+      Buffer.from(text),
+      Buffer.from(fleet.output("nodes")),
+    ]);
+    fleet.edit((current) => current.replace("wave: 2", "wave: 2\n      state: retired"));
+    assert.equal(fleet.up().status, 0);
+    const destroyed = fleet.destroy();
+    assert.equal(destroyed.status, 0, destroyed.text);
+    assert.deepEqual(await fleet.count(), {});
+    assert.deepEqual((await fleet.clouds.state()).aws.iam, { roles: [], profiles: [] });
+  },
+);
+
+test(
+  "with a profile for its partition, a region has a provider of its own",
+  { timeout, skip: whyNoClouds ?? false },
+  async () => {
+    await using fleet = await CloudFleet.start("europe");
+    fleet.edit(
+      (text) => `${text.replace(/ {4}- id: 923[^]*$/, "")}  derpkit:awsProfiles: { aws: sovereign }\n`,
+    );
+    const { status, text } = fleet.up();
+    assert.equal(status, 0, text);
+    const own = fleet.project.resources("europe").find(({ type }) => type === "pulumi:providers:aws");
+    assert.match(own?.urn ?? "", /derp-aws$/);
+    assert.equal(own?.inputs?.["profile"], "sovereign");
+    fleet.staysAsItIs();
+  },
+);
 
 /** Every call that makes something of a region with one node. */
 const calls = [

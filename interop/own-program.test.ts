@@ -93,5 +93,6 @@ export const { derpMap, derpMapJson, nodes, dnsRecords, next } = await createFle
   run(project, "pulumi", ["stack", "init", "prod", "--non-interactive"], environment);
   const preview = run(project, "pulumi", ["preview", "--non-interactive", "--stack", "prod"], environment);
   assert.match(preview, /hcloud:index:Server +derp-901-901a-server +create/);
-  assert.match(preview, /17 to create/);
+  assert.match(preview, /command:local:Command +derp-901-gate +create/);
+  assert.match(preview, /18 to create/);
 });

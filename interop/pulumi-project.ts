@@ -1,5 +1,5 @@
 /** A copy of the project with a state of its own, for Pulumi's engine: no account, no network, nothing outside of it. */
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnSyncReturns, spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,13 +21,21 @@ export interface StateResource {
 }
 
 export class PulumiProject implements Disposable {
-  readonly folder = mkdtempSync(path.join(tmpdir(), "derpkit-engine-"));
+  readonly folder: string;
   /** Where the copy is. */
-  readonly project = path.join(this.folder, "project");
+  readonly project: string;
   readonly environment: NodeJS.ProcessEnv;
 
+  /** A folder for a project, and the place of the copy in it, which is not there yet. */
+  static makeFolder(): { readonly folder: string; readonly project: string } {
+    const folder = mkdtempSync(path.join(tmpdir(), "derpkit-engine-"));
+    return { folder, project: path.join(folder, "project") };
+  }
+
   /** @param more environment of the engine, the program and the providers */
-  constructor(more: NodeJS.ProcessEnv = {}) {
+  constructor(more: NodeJS.ProcessEnv = {}, { folder, project } = PulumiProject.makeFolder()) {
+    this.folder = folder;
+    this.project = project;
     mkdirSync(path.join(this.folder, "state"));
     const stacks = readdirSync(root).filter((name) => /^Pulumi\.(.*\.)?yaml$/.test(name));
     for (const part of ["package.json", ...stacks, "infra", "relay", "scripts"]) {
@@ -63,6 +71,15 @@ export class PulumiProject implements Disposable {
   try(...args: readonly string[]): { readonly status: number | null; readonly text: string } {
     const { status, stdout, stderr } = this.run("pulumi", [...args, "--non-interactive"]);
     return { status, text: stdout + stderr };
+  }
+
+  /** Starts the CLI and leaves it running. What it writes is not read. */
+  spawn(...args: readonly string[]): ChildProcess {
+    return spawn("pulumi", [...args, "--non-interactive"], {
+      cwd: this.project,
+      env: this.environment,
+      stdio: "ignore",
+    });
   }
 
   /** Runs the CLI, which has to succeed. @returns its standard output */

@@ -10,7 +10,7 @@ import timers from "node:timers/promises";
 import { dial } from "../relay/client/dial.ts";
 import { certificatePaths } from "../relay/config/certificate-files.ts";
 import { certificatePin } from "../relay/crypto/self-signed.ts";
-import { type RelayBundle, relayBundle } from "../scripts/build/relay-bundle.ts";
+import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { createFiles, type RelayFiles, type RelayKind, removeFiles } from "./conformance/relay-under-test.ts";
 import { tailnetProgram } from "./tailnet-check.ts";
 import type { TestAuthority } from "./test-authority.ts";

@@ -23,7 +23,7 @@ export const whyNoClouds =
 export type CloudObject = Readonly<Record<string, unknown>>;
 /** What clouds have, by kind; AWS' by region and kind. */
 export interface CloudState {
-  readonly aws: { readonly regions: Readonly<Record<string, CloudObjects>> };
+  readonly aws: { readonly iam: CloudObjects; readonly regions: Readonly<Record<string, CloudObjects>> };
   readonly hetzner: CloudObjects;
   readonly cloudflare: CloudObjects;
 }
@@ -55,8 +55,16 @@ export interface Clouds extends AsyncDisposable {
   fail(fault: Fault): Promise<void>;
 }
 
-/** Starts the clouds. @throws Error if they do not start */
-export async function startClouds(...args: readonly string[]): Promise<Clouds> {
+/**
+ * Starts the clouds.
+ *
+ * @param environment of the commands that a program runs on this machine
+ * @throws Error if they do not start
+ */
+export async function startClouds(
+  args: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Clouds> {
   const credentials = {
     HCLOUD_TOKEN: "test-token",
     CLOUDFLARE_API_TOKEN: "test-token",
@@ -66,7 +74,7 @@ export async function startClouds(...args: readonly string[]): Promise<Clouds> {
   };
   const types = path.join(import.meta.dirname, "..");
   const child = spawn(process.execPath, [path.join(folder, "simcloud.mjs"), "--types-from", types, ...args], {
-    env: { ...process.env, ...credentials },
+    env: { ...process.env, ...credentials, ...environment },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const kill = (): void => void child.kill("SIGKILL");

@@ -4,7 +4,7 @@ import { loadavg } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { KitError } from "../relay/errors.ts";
-import { relayBundle } from "./build/relay-bundle.ts";
+import { relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { type Case, cases as allCases, openFilesOf } from "./bench/cases.ts";
 import { defaultRuntime, type ServerKind, serverKinds, timesBetter } from "./bench/figures.ts";
 import { measureCase } from "./bench/measure.ts";

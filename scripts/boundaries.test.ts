@@ -155,6 +155,20 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "infra and the docs read the schema without loading a relay",
   },
   {
+    from: "relay/agent/",
+    to: [
+      "relay/agent/",
+      "relay/updater/",
+      "relay/client/",
+      "relay/outbound/",
+      "relay/config/",
+      "relay/crypto/",
+      "relay/errors.ts",
+      "relay/version.ts",
+    ],
+    why: "on a machine the updater asks the relay as a client does, and shares nothing of its behaviour with it",
+  },
+  {
     from: "relay/updater/",
     to: ["relay/updater/", "relay/errors.ts"],
     why: "the updater has to work when the relay that it replaces does not",
@@ -176,8 +190,30 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "infra/bootstrap/",
-    to: ["infra/bootstrap/", "infra/clouds/cloud.ts", "relay/config/", "relay/errors.ts"],
+    to: [
+      "infra/bootstrap/",
+      "infra/clouds/cloud.ts",
+      "relay/config/",
+      "relay/updater/manifest.ts",
+      "relay/errors.ts",
+    ],
     why: "what a machine boots with is text made from a node's description",
+  },
+  {
+    from: "infra/delivery/",
+    to: [
+      "infra/delivery/",
+      "infra/bootstrap/",
+      "infra/clouds/",
+      "infra/config/",
+      "relay/agent/http-source.ts",
+      "relay/config/",
+      "relay/errors.ts",
+      "relay/outbound/",
+      "relay/updater/",
+      "relay/version.ts",
+    ],
+    why: "what is delivered is the relay and what a machine needs around it, in the form that its updater reads",
   },
   {
     from: "infra/clouds/local.ts",
@@ -199,15 +235,23 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
 /** Packages that each part may load. */
 const packages: Readonly<Record<string, { names: readonly string[]; why: string }>> = {
   relay: {
-    names: ["@noble/ciphers", "valibot", "ws"],
+    names: ["@noble/ciphers", "aws4fetch", "valibot", "ws"],
     why: "each one runs on every node and sees every byte (docs/dependencies.md)",
   },
   infra: {
-    names: ["@pulumi/aws", "@pulumi/cloudflare", "@pulumi/hcloud", "@pulumi/pulumi", "valibot"],
+    names: [
+      "@pulumi/aws",
+      "@pulumi/cloudflare",
+      "@pulumi/command",
+      "@pulumi/hcloud",
+      "@pulumi/pulumi",
+      "esbuild",
+      "valibot",
+    ],
     why: "they are what a user's own program has to install",
   },
   scripts: {
-    names: ["@pulumi/pulumi", "@valibot/to-json-schema", "esbuild", "valibot", "yaml"],
+    names: ["@pulumi/pulumi", "@valibot/to-json-schema", "valibot", "yaml"],
     why: "a dependency comes with its reason (docs/dependencies.md)",
   },
 };

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { KitError } from "../relay/errors.ts";
 import { buildPackage } from "./build/package.ts";
-import { buildRelayBundle } from "./build/relay-bundle.ts";
+import { buildRelayBundle, buildUpdaterBundle } from "../infra/delivery/relay-bundle.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 
@@ -12,6 +12,7 @@ export const command: Command = {
   usage: "[--json]",
   about: [
     "dist/relay.mjs takes derper's flags and runs with nothing beside it; dist/relay.mjs.map is its source map.",
+    "dist/updater.mjs keeps a machine's relay at what its region's manifest asks for.",
     "dist/infra, dist/relay and dist/scripts are what the published package holds.",
   ].join("\n"),
   flags: {},
@@ -27,7 +28,10 @@ async function run({ out }: CommandContext): Promise<ExitStatus> {
   }
   const root = path.join(import.meta.dirname, "..");
   const relay = await withStep(out, "bundling the relay", () => buildRelayBundle(root));
-  await withStep(out, "compiling the package", () => buildPackage(root, path.join(root, "dist"), relay));
+  const updater = await withStep(out, "bundling the updater", () => buildUpdaterBundle(root));
+  await withStep(out, "compiling the package", () =>
+    buildPackage(root, path.join(root, "dist"), { relay, updater }),
+  );
 
   const { code, sha256, version } = relay;
   out.line(`dist/relay.mjs  ${version}  ${code.length} bytes  SHA-256 ${sha256}`);

@@ -1,10 +1,18 @@
 /** `npm run bundle`: what each region of a stack has to be delivered, ready to be uploaded. */
+import { text } from "node:stream/consumers";
+import { homedir } from "node:os";
 import path from "node:path";
+import process from "node:process";
+import * as v from "valibot";
 import type { FleetNode } from "../infra/clouds/cloud.ts";
+import type { FleetConfig } from "../infra/config/fleet.ts";
+import { readText } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import { describeFile, type ManifestFile } from "../relay/updater/manifest.ts";
-import { publishRegionBundle } from "./build/region-bundle.ts";
-import { type RelayBundle, relayBundle } from "./build/relay-bundle.ts";
+import { publishRegionBundle } from "../infra/delivery/region-bundle.ts";
+import { buildMachineFiles, type MachineFiles, runtimeOf } from "../infra/delivery/machine-files.ts";
+import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
+import { fetchRuntime } from "../infra/delivery/runtime-archive.ts";
 import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
@@ -17,21 +25,33 @@ export const command: Command = {
   summary: "Write the signed bundle of each region of a stack.",
   usage: "[--stack NAME] [--json]",
   about: [
-    "Writes dist/bundles/<region code>/: relay.mjs, config/<node>.json, manifest.json and manifest.sig. Upload a folder's",
-    "manifest last. A bundle whose content did not change keeps its sequence, and with it every byte.",
+    "Writes dist/bundles/<region code>/: relay.mjs, config/<node>.json, manifest.json and manifest.sig, and for machines in",
+    "a cloud the updater, its first step (stage1.sh), units and the pinned runtime, which is fetched once and kept. Upload a",
+    "folder's manifest last. A bundle whose content did not change keeps its sequence, and with it every byte.",
   ].join("\n"),
   flags: {
     stack: { type: "string", value: "NAME", help: "stack name or path of a stack file; default local" },
+    nodes: {
+      type: "string",
+      value: "FILE",
+      help: "the nodes as `pulumi stack output nodes --json` prints them; - is standard input",
+    },
   },
   run,
 };
 
 async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const stackFile = await resolveStack(typeof flags["stack"] === "string" ? flags["stack"] : undefined);
-  const { nodes } = await runProgram(stackFile, (message) => out.note(`warning: ${message}`));
-  requireKnown(nodes);
+  const { nodes, config } = await runProgram(stackFile, (message) => out.note(`warning: ${message}`));
+  const known = flags["nodes"] === undefined ? nodes : await readNodes(String(flags["nodes"]), nodes);
+  requireKnown(known);
   const relay = await withStep(out, "bundling the relay", relayBundle);
-  const regions = await withStep(out, "writing the bundles", () => writeBundles(stackFile, nodes, relay));
+  const machines = await withStep(out, "fetching what machines run on", () =>
+    gatherMachineFiles(config, known),
+  );
+  const regions = await withStep(out, "writing the bundles", () =>
+    writeBundles(stackFile, config, known, relay, machines),
+  );
 
   const rows = regions.flatMap(({ folder, files }) =>
     files.map(({ path: file, sha256, size }) => [path.posix.join(folder, file), String(size), sha256]),
@@ -39,6 +59,42 @@ async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   out.line(renderTable(["file", "bytes", "SHA-256"], rows));
   out.document({ ok: true, stack: stackFile.stack, version: relay.version, regions });
   return 0;
+}
+
+const outputSchema = v.array(
+  v.object({
+    name: v.string(),
+    relayConfig: v.object({ hostname: v.string(), acmeIps: v.optional(v.string()) }),
+  }),
+);
+
+/**
+ * Puts in what only the cloud knew.
+ *
+ * @throws KitError `usage` if it is no output of a fleet
+ */
+async function readNodes(file: string, planned: readonly FleetNode[]): Promise<FleetNode[]> {
+  const written = file === "-" ? await text(process.stdin) : await readText(file);
+  let output: v.InferOutput<typeof outputSchema>;
+  try {
+    output = v.parse(outputSchema, JSON.parse(written));
+  } catch (cause) {
+    throw new KitError("usage", {
+      where: file,
+      message: "--nodes takes the stack's output `nodes` as JSON.",
+      cause,
+    });
+  }
+  return planned.map((node) => {
+    const given = output.find(({ name }) => name === node.name)?.relayConfig;
+    const isOpen = JSON.stringify(node.relayConfig).includes(knownAfterUp);
+    if (given === undefined || !isOpen) return node;
+    const { hostname, acmeIps } = given;
+    return {
+      ...node,
+      relayConfig: { ...node.relayConfig, hostname, ...(acmeIps === undefined ? {} : { acmeIps }) },
+    };
+  });
 }
 
 /** @throws KitError `not-up-yet` */
@@ -53,6 +109,22 @@ function requireKnown(nodes: readonly FleetNode[]): void {
   });
 }
 
+/** Of each region with machines, by its code. */
+type MachineFilesOf = ReadonlyMap<string, MachineFiles>;
+
+async function gatherMachineFiles(config: FleetConfig, nodes: readonly FleetNode[]): Promise<MachineFilesOf> {
+  const cache = path.join(homedir(), ".cache/derpkit/runtimes");
+  const gathered = new Map<string, MachineFiles>();
+  for (const region of config.regions) {
+    const runtime = runtimeOf(region, config);
+    if (runtime === undefined) continue;
+    const own = nodes.filter(({ regionCode }) => regionCode === region.code);
+    const archive = await fetchRuntime(runtime, cache, process.env);
+    gathered.set(region.code, buildMachineFiles(region, own, await updaterBundle(), runtime, archive));
+  }
+  return gathered;
+}
+
 interface WrittenBundle {
   /** The region's code. */
   readonly region: string;
@@ -63,14 +135,18 @@ interface WrittenBundle {
 
 async function writeBundles(
   { root, stack }: StackFile,
+  { regions }: FleetConfig,
   nodes: readonly FleetNode[],
   relay: RelayBundle,
+  machinesOf: MachineFilesOf,
 ): Promise<WrittenBundle[]> {
   const signingKey = await loadSigningKey(signingKeyFile(root, stack));
   const written: WrittenBundle[] = [];
-  for (const [region, own] of Map.groupBy(nodes, (node) => node.regionCode)) {
+  for (const { code: region, admission } of regions) {
+    const own = nodes.filter(({ regionCode }) => regionCode === region);
     const folder = `dist/bundles/${region}`;
-    const content = { stack, region, relay, nodes: own };
+    const machines = machinesOf.get(region);
+    const content = { stack, region, relay, allow: admission.allow, machines, nodes: own };
     const bundle = await publishRegionBundle(content, path.join(root, folder), signingKey);
     written.push({ region, folder, files: [...bundle].map(([name, bytes]) => describeFile(name, bytes)) });
   }

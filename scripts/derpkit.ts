@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, Load>> = {
   plan: () => import("./plan.ts"),
   verify: () => import("./verify.ts"),
   bundle: () => import("./bundle.ts"),
+  gate: () => import("./gate.ts"),
   pulumi: () => import("./pulumi.ts"),
   ...(import.meta.filename.endsWith(".ts") ? developing : {}),
 };

@@ -35,6 +35,7 @@ test("the example at Hetzner is a server with its identity, its firewall and its
     "derp-901-901a-server Server",
     "derp-901-901a-volume Volume",
     "derp-901-firewall Firewall",
+    "derp-901-gate Command",
     "derp-901-spread PlacementGroup",
   ]);
   const records = made.filter(({ type }) => type.endsWith(":DnsRecord")).map(({ inputs }) => inputs);
@@ -94,6 +95,7 @@ test("the European example gives each region at AWS a network of its own, exactl
     "922a-ipv4 Eip",
     "922a-volume Volume",
     "firewall SecurityGroup",
+    "gate Command",
     "gateway InternetGateway",
     "in-derp-443-ipv4 SecurityGroupIngressRule",
     "in-derp-443-ipv6 SecurityGroupIngressRule",

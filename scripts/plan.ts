@@ -22,9 +22,10 @@ export const command: Command = {
 
 async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const stack = await resolveStack(typeof flags["stack"] === "string" ? flags["stack"] : undefined);
-  const { resources, ...outputs } = await runProgram(stack, (message) => out.note(`warning: ${message}`));
-  const { derpMap, nodes, dnsRecords, next } = outputs;
-  out.document({ resources, outputs, ok: true });
+  const { resources, derpMap, nodes, dnsRecords, next } = await runProgram(stack, (message) =>
+    out.note(`warning: ${message}`),
+  );
+  out.document({ resources, outputs: { derpMap, nodes, dnsRecords, next }, ok: true });
   if (out.json) return 0;
   out.line(`Resources of ${stack.file}\n`);
   for (const line of renderTree(resources)) out.line(line);

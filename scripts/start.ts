@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { KitError } from "../relay/errors.ts";
 import type { FleetNode } from "../infra/clouds/cloud.ts";
-import { type RelayBundle, relayBundle } from "./build/relay-bundle.ts";
+import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import type { Output } from "./cli/output.ts";

@@ -10,7 +10,8 @@ import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { runProgram } from "./cli/program.ts";
 import { resolveStack } from "./cli/stack-file.ts";
-import { type Detour, parseDetour, parsePlace } from "./verify/detour.ts";
+import { parsePlace } from "./verify/detour.ts";
+import { readDetours } from "./verify/read-detours.ts";
 import { renderResults, renderSummary } from "./verify/render.ts";
 import { type Family, listTargets, type Target } from "./verify/target.ts";
 import { judge, verifyNodes, type VerifyOptions } from "./verify/verify.ts";
@@ -100,26 +101,12 @@ async function readOptions(flags: Flags, signal: AbortSignal): Promise<VerifyOpt
   const timeout = textOf(flags.timeout);
   return {
     signal,
-    detours: readDetours(flags),
+    detours: readDetours(listOf(flags["connect-to"]), process.env),
     extraRoots: await Promise.all(listOf(flags.ca).map(readRoots)),
     ...(timeout === undefined ? {} : { timeoutMs: readSeconds(timeout) * 1_000 }),
     ...(bundle === undefined ? {} : { expectedBundle: bundle }),
     ...(controlStun === undefined ? {} : { controlStun }),
   };
-}
-
-/** A flag goes before the environment: the first detour from a place counts. */
-function readDetours(flags: Flags): Detour[] {
-  const environment = (process.env.DERPKIT_CONNECT_TO ?? "")
-    .split(",")
-    .filter((entry) => entry.trim() !== "");
-  return [...listOf(flags["connect-to"]), ...environment].map((entry) => {
-    const detour = parseDetour(entry);
-    if (detour === undefined) {
-      throw usage(`--connect-to takes PUBLIC:PORT=HOST:PORT, and not ${JSON.stringify(entry)}.`);
-    }
-    return detour;
-  });
 }
 
 function readFamilies(texts: readonly string[]): Family[] | undefined {

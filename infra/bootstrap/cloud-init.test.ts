@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
+import { buildManifest, encodeManifest } from "../../relay/updater/manifest.ts";
+import { encodeState } from "../../relay/updater/state.ts";
 import { type BootSettings, renderCloudInit, userDataLimits } from "./cloud-init.ts";
 
 const newKey = (): string =>
@@ -56,8 +61,10 @@ test("it writes the settings, the keys and the script, and starts it", () => {
       "0644 /etc/derpkit/stage0.env",
       "0644 /etc/derpkit/trusted-1.pem",
       "0644 /etc/derpkit/trusted-2.pem",
+      "0644 /etc/derpkit/empty-volume",
       "0755 /usr/local/sbin/derpkit-stage0",
       "0644 /etc/systemd/system/derpkit-stage0.service",
+      "0644 /etc/systemd/system/var-lib-derpkit.mount",
     ],
   );
   const pem = files.get("/etc/derpkit/trusted-1.pem")?.content ?? "";
@@ -97,4 +104,28 @@ test("a machine that is not to answer ping says so in both families, and keeps p
 test("two generations differ, and nothing else makes a difference by itself", () => {
   assert.notEqual(renderCloudInit({ ...settings, generation: 2 }), renderCloudInit(settings));
   assert.equal(renderCloudInit({ ...settings }), renderCloudInit(settings));
+});
+
+test("the script finds stage 1's digest, and the sequence, in a manifest", (t) => {
+  const script = filesOf(renderCloudInit(settings)).get("/usr/local/sbin/derpkit-stage0")?.content ?? "";
+  const folder = temporaryFolder(t);
+  const sha256 = "5".repeat(64);
+  const content = {
+    stack: "prod",
+    region: "fra",
+    version: "0.1.0+0123456789ab",
+    files: ["config/901a.json", "relay.mjs", "stage1.sh"].map((path) => ({ path, sha256, size: 1 })),
+    nodes: [{ name: "901a", files: ["config/901a.json", "relay.mjs"] }],
+  };
+  writeFileSync(path.join(folder, "manifest.json"), encodeManifest(buildManifest(content, 1234)));
+  mkdirSync(path.join(folder, "updater"));
+  const state = { format: 1, accepted: { sequence: 77, sha256 } } as const;
+  writeFileSync(path.join(folder, "updater", "updater.json"), encodeState(state));
+  const assignments = script.split("\n").filter((line) => /^(?:sum|known|offered)=/.test(line));
+  const { stdout } = spawnSync(
+    "sh",
+    ["-c", `work=$1 state=$1\n${assignments.join("\n")}\necho "$sum $known $offered"`, "sh", folder],
+    { encoding: "utf8" },
+  );
+  assert.equal(stdout, `${sha256} 77 1234\n`);
 });

@@ -5,6 +5,7 @@
  * units, updater and relay come from there. It is small, for clouds limit it and a changed one is a new machine, and
  * holds no secret, for whoever reaches the machine's metadata can read it.
  */
+import { emptyVolume } from "./empty-volume.ts";
 import { stage0 } from "./stage0.ts";
 
 export interface BootSettings {
@@ -35,8 +36,10 @@ export function renderCloudInit(settings: BootSettings): string {
     ...trustedKeys.map((key, index) =>
       writeFile(`/etc/derpkit/trusted-${index + 1}.pem`, "0644", renderPem(key)),
     ),
+    writeFile("/etc/derpkit/empty-volume", "0644", emptyVolume),
     writeFile("/usr/local/sbin/derpkit-stage0", "0755", stage0),
     writeFile("/etc/systemd/system/derpkit-stage0.service", "0644", stage0Unit),
+    writeFile("/etc/systemd/system/var-lib-derpkit.mount", "0644", renderMount(settings)),
     ...(icmpEcho ? [] : [writeFile("/etc/sysctl.d/60-derpkit-echo.conf", "0644", noEcho)]),
   ];
   return [
@@ -86,6 +89,19 @@ function writeFile(path: string, permissions: string, content: string): string {
   ].join("\n");
 }
 
+/** The volume. Nothing on it is a program. */
+function renderMount({ volumeDevice }: BootSettings): string {
+  return `[Unit]
+Description=derpkit: the node's volume
+
+[Mount]
+What=${volumeDevice.replaceAll("%", "%%")}
+Where=/var/lib/derpkit
+Type=ext4
+Options=noatime,nodev,nosuid,noexec
+`;
+}
+
 /** Path-MTU errors are not answers to ping, and go on. */
 const noEcho = "net.ipv4.icmp_echo_ignore_all = 1\nnet.ipv6.icmp.echo_ignore_all = 1\n";
 
@@ -100,6 +116,9 @@ Type=oneshot
 RemainAfterExit=yes
 EnvironmentFile=/etc/derpkit/stage0.env
 ExecStart=/usr/local/sbin/derpkit-stage0
+# A machine that does not get further says why where its cloud shows it.
+StandardOutput=journal+console
+StandardError=journal+console
 Restart=on-failure
 RestartSec=15
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseRelayConfig } from "../../relay/config/load.ts";
 import { buildRelayConfig } from "./relay-config.ts";
 
-const pinned = { certificates: "pinned", addresses: "", http: false, verifyClientUrl: "" } as const;
+const pinned = { certificates: "pinned", addresses: "", http: false, admission: {} } as const;
 
 test("a relay on a machine of its own needs its name, and no port 80", () => {
   const config = buildRelayConfig({
@@ -41,7 +41,7 @@ test("a relay that is certified for its addresses is told them all, for its mach
     certificates: "acme-ip",
     addresses: "203.0.113.7,2001:db8::1",
     http: true,
-    verifyClientUrl: "https://headscale.example.com/verify",
+    admission: { verifyClientUrl: "https://headscale.example.com/verify" },
   });
   assert.equal(
     JSON.stringify(config),
@@ -50,4 +50,23 @@ test("a relay that is certified for its addresses is told them all, for its mach
   );
   const { certMode, httpPort, verifyClientUrlFailOpen } = parseRelayConfig(JSON.stringify(config), {});
   assert.deepEqual([certMode, httpPort, verifyClientUrlFailOpen], ["acme-ip", 80, false]);
+});
+
+test("a relay that admits by list or by the tailnet's devices is told where the list and the secret are, and no secret", () => {
+  const config = buildRelayConfig({
+    ...pinned,
+    hostName: "a.example",
+    listen: ":443",
+    stunPort: 3478,
+    admission: { allow: [], tailnetApi: { clientId: "kReader" } },
+  });
+  assert.deepEqual(config, {
+    admissionApiClientId: "kReader",
+    admissionApiSecretFile: "/run/credentials/derpkit-relay.service/tailnet-api",
+    admissionList: "../allow-list.txt",
+    certMode: "pinned",
+    hostname: "a.example",
+    httpPort: -1,
+  });
+  assert.equal(parseRelayConfig(JSON.stringify(config), {}).admissionApiClientId, "kReader");
 });

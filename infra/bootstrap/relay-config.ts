@@ -1,6 +1,8 @@
 /** The configuration file of a node's relay. Pure. */
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
+import { allowListFile } from "../../relay/updater/manifest.ts";
+import { credentialFile, tailnetApiCredential } from "./credentials.ts";
 
 /** A relay's configuration file; names and addresses may become text later. */
 export type RelayConfig<Text> = Omit<RelayConfigInput, "acmeIps" | "hostname"> & {
@@ -21,22 +23,34 @@ export interface RelaySettings<Text> {
   readonly addresses: Text;
   /** True if the firewall lets TCP port 80 in. */
   readonly http: boolean;
-  /** Empty: nobody is asked who may connect. */
-  readonly verifyClientUrl: string;
+  readonly admission: {
+    readonly verifyClientUrl?: string | undefined;
+    /** Delivered as a file beside the configuration. */
+    readonly allow?: readonly string[] | undefined;
+    readonly tailnetApi?: { readonly clientId: string } | undefined;
+  };
 }
 
 /** Builds a relay's configuration: what equals the relay's default is left out, and keys are sorted. */
 export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConfig<Text> {
-  const { hostName, listen, stunPort, certificates, addresses, http, verifyClientUrl } = settings;
+  const { hostName, listen, stunPort, certificates, addresses, http, admission } = settings;
+  const { verifyClientUrl, allow, tailnetApi } = admission;
   const defaults = v.getDefaults(relayConfigSchema);
   return {
     ...(certificates === "acme-ip" ? { acmeIps: addresses } : {}),
+    ...(tailnetApi === undefined
+      ? {}
+      : {
+          admissionApiClientId: tailnetApi.clientId,
+          admissionApiSecretFile: credentialFile(tailnetApiCredential),
+        }),
+    ...(allow === undefined ? {} : { admissionList: `../${allowListFile}` }),
     certMode: certificates,
     hostname: hostName,
     // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
     ...(http ? {} : { httpPort: -1 }),
     ...(listen === defaults.listen ? {} : { listen }),
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
-    ...(verifyClientUrl === "" ? {} : { verifyClientUrl }),
+    ...(verifyClientUrl === undefined ? {} : { verifyClientUrl }),
   };
 }

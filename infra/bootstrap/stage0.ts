@@ -9,6 +9,14 @@ state=/var/lib/derpkit
 say() { echo "derpkit stage 0: $*"; }
 fail() { say "$*" >&2; exit 1; }
 
+format() {
+  if command -v mkfs.ext4 >/dev/null; then
+    mkfs.ext4 -q -L derpkit "$DERPKIT_VOLUME"
+  else
+    base64 -d /etc/derpkit/empty-volume | gzip -d | gzip -d | dd of="$DERPKIT_VOLUME" bs=1M conv=fsync status=none
+  fi
+}
+
 tries=0
 until [ -b "$DERPKIT_VOLUME" ]; do
   [ $tries -gt 0 ] || say "waiting for the volume $DERPKIT_VOLUME"
@@ -23,11 +31,14 @@ if ! mountpoint -q $state; then
   blkid -p "$DERPKIT_VOLUME" >/dev/null || found=$?
   case $found in
     0) ;;
-    2) say "formatting the empty volume"; mkfs.ext4 -q -L derpkit "$DERPKIT_VOLUME" ;;
+    2) say "formatting the empty volume"; format ;;
     *) fail "it cannot be told what is on the volume $DERPKIT_VOLUME (blkid: $found)" ;;
   esac
-  mount -o noatime,nodev,nosuid,noexec "$DERPKIT_VOLUME" $state
+  # The unit of cloud-init; from the next start on systemd waits for the device by itself.
+  systemctl start var-lib-derpkit.mount
 fi
+# A machine that has its updater is the updater's.
+[ ! -e /opt/derpkit/updater ] || exit 0
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -47,6 +58,11 @@ done
 [ -n "$trusted" ] || fail "no trusted key has signed the manifest"
 grep -qxF "  \\"stack\\": \\"$DERPKIT_STACK\\"," "$work/manifest.json" || fail "the manifest is of another stack"
 grep -qxF "  \\"region\\": \\"$DERPKIT_REGION\\"," "$work/manifest.json" || fail "the manifest is of another region"
+
+# What the node had before this machine is on the volume: nobody brings an older release back by a new machine.
+known=$(sed -n 's/^    "sequence": \\([0-9]*\\),$/\\1/p' $state/updater/updater.json 2>/dev/null || true)
+offered=$(sed -n 's/^  "sequence": \\([0-9]*\\),$/\\1/p' "$work/manifest.json")
+[ "\${offered:-0}" -ge "\${known:-0}" ] || fail "the manifest has sequence $offered, and $known has been accepted already"
 
 download stage1.sh 1048576
 sum=$(sed -n '/^      "path": "stage1.sh",$/{n;s/^      "sha256": "\\([0-9a-f]\\{64\\}\\)",$/\\1/p}' "$work/manifest.json")

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  architectureOf,
-  chooseZones,
-  subnetRange,
-  subnetRange6,
-  volumeDevice,
-  zoneNumber,
-} from "./aws-network.ts";
+import { chooseZones, subnetRange, subnetRange6, volumeDevice, zoneNumber } from "./aws-network.ts";
 
 test("a zone's subnet is numbered by the zone's letter, in both families", () => {
   assert.equal(zoneNumber("eu-central-1c"), 2);
@@ -37,23 +30,6 @@ test("nodes are in different zones while there are enough, whatever the order of
     zulu: "x-1b",
   });
   assert.deepEqual(Object.fromEntries(chooseZones(["901b"], ["x-1a"])), { "901b": "x-1a" });
-});
-
-test("a size says whether it is Arm", () => {
-  for (const size of [
-    "t4g.nano",
-    "c7gn.medium",
-    "m6gd.large",
-    "a1.medium",
-    "is4gen.medium",
-    "im4gn.large",
-    "g5g.xlarge",
-  ]) {
-    assert.equal(architectureOf(size), "arm64", size);
-  }
-  for (const size of ["t3.nano", "t3a.micro", "t8i.micro", "g4dn.xlarge", "c5n.large", "m5.large"]) {
-    assert.equal(architectureOf(size), "amd64", size);
-  }
 });
 
 test("a volume is found by its id", () => {

@@ -52,11 +52,6 @@ function placeByName(name: string): number | undefined {
   return letter === undefined ? undefined : letter.charCodeAt(0) - "a".charCodeAt(0);
 }
 
-/** The architecture of a size, by its family's letter after the number: `t4g` is Arm, `t3` and `g4dn` are not. */
-export function architectureOf(size: string): "arm64" | "amd64" {
-  return /^(?:a1|[a-z]+\d+g[a-z]*)\./.test(size) ? "arm64" : "amd64";
-}
-
 /** The path by which a machine finds a volume, whichever order its devices come in. */
 export function volumeDevice(id: string): string {
   return `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${id.replace("-", "")}`;

@@ -11,21 +11,19 @@ import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 import { describeRefusal } from "../provider.ts";
-import {
-  architectureOf,
-  chooseZones,
-  networkRange,
-  subnetRange,
-  subnetRange6,
-  volumeDevice,
-} from "./aws-network.ts";
+import { chooseZones, networkRange, subnetRange, subnetRange6, volumeDevice } from "./aws-network.ts";
+import { AwsProviders } from "./aws-providers.ts";
 import { listIngress } from "./aws-rules.ts";
+import { createSecretAccess } from "./aws-secrets.ts";
 import { recordBoot } from "./boot-record.ts";
 import type { Boot, NodeIdentity, OpenCloud, Site } from "./cloud.ts";
+import { architectureOf } from "./architecture.ts";
 import { portsOf } from "./ports.ts";
 
 /** Debian's own account, which publishes its images. */
 const debian = "136693071363";
+/** Architectures as Debian calls them. */
+const debianNames = { arm64: "arm64", x64: "amd64" } as const;
 /** GiB. The smallest that is sold; a node's keys and certificates take some kilobytes. */
 const volumeSize = 1;
 
@@ -34,12 +32,15 @@ const volumeSize = 1;
  *
  * @throws KitError `cloud-unreachable` with what AWS says, of missing credentials too
  */
-export const openAwsCloud = (async (regions, { offline, stack }) => {
+export const openAwsCloud = (async (regions, { offline, stack }, { awsProfiles }) => {
+  const providers = new AwsProviders(regions, awsProfiles);
   const zonesOf = new Map<string, readonly string[]>();
   for (const location of new Set(regions.map((region) => region.location))) {
-    zonesOf.set(location, offline ? guessZones(location) : await listZones(location));
+    const zones = offline ? guessZones(location) : await listZones(location, providers.of(location));
+    zonesOf.set(location, zones);
   }
   return {
+    providersOf: ({ location }) => [providers.of(location)].filter((provider) => provider !== undefined),
     createSite: (region, name, options) =>
       createSite(region, name, stack, zonesOf.get(region.location) ?? [], options),
   };
@@ -51,15 +52,16 @@ function guessZones(location: string): readonly string[] {
 }
 
 /** A region's own zones: local zones are elsewhere, in another country maybe. */
-async function listZones(location: string): Promise<readonly string[]> {
+async function listZones(location: string, provider: aws.Provider | undefined): Promise<readonly string[]> {
   try {
     const filters = [{ name: "opt-in-status", values: ["opt-in-not-required"] }];
-    const { names } = await aws.getAvailabilityZones({ region: location, state: "available", filters });
+    const asked = { region: location, state: "available", filters };
+    const { names } = await aws.getAvailabilityZones(asked, provider === undefined ? {} : { provider });
     return names.toSorted();
   } catch (cause) {
     throw new KitError("cloud-unreachable", {
       message: `AWS does not tell the zones of ${location}: ${describeRefusal(cause)}`,
-      fix: "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), AWS_REGION, and that the region is enabled.",
+      fix: "Check the credentials (derpkit:awsProfiles, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), AWS_REGION, and that the region is enabled.",
     });
   }
 }
@@ -69,6 +71,7 @@ const everywhere = { ipv4: { cidrIpv4: "0.0.0.0/0" }, ipv6: { cidrIpv6: "::/0" }
 
 /** What the nodes of a region share. */
 interface Shared {
+  readonly stack: string;
   readonly region: RegionConfig;
   readonly tags: Readonly<Record<string, string>>;
   readonly groupId: pulumi.Output<string>;
@@ -89,7 +92,7 @@ function createSite(
   const network = createNetwork(region, name, tags, [...new Set(zoneOf.values())], options);
   const { subnets, routes, vpcId } = network;
   const groupId = createGroup(region, name, tags, vpcId, options).id;
-  const shared = { region, tags, groupId, routes };
+  const shared = { stack, region, tags, groupId, routes };
   return {
     createIdentity(node, prefix, own) {
       const subnet = subnets.get(zoneOf.get(node.name) ?? "");
@@ -141,7 +144,7 @@ function createIdentity(
     ipv6: has6 ? nic.ipv6Addresses.apply(([address = ""]) => address) : "none",
     listen: `:${ports.derpPort}`,
     createMachine: (boot, machine) =>
-      createInstance(boot, prefix, { ...shared, tags }, { nic, eip, volume }, machine),
+      createInstance(boot, prefix, { ...shared, node: node.name, tags }, { nic, eip, volume }, machine),
   };
 }
 
@@ -153,17 +156,20 @@ interface Belongings {
 }
 
 function createInstance(
-  { userData, after }: Boot,
+  { userData, after, secrets }: Boot,
   prefix: string,
-  { region: config, tags, routes }: Shared,
+  { stack, region: config, node, tags, routes }: Shared & { readonly node: string },
   { nic, eip, volume }: Belongings,
   options: pulumi.CustomResourceOptions,
-): void {
+): readonly pulumi.Resource[] {
   const { generation, location: region, size } = config;
+  const image = config.image ?? findImage(region, size, options);
   const wanted = pulumi
-    .all([findImage(region, size), volume.id])
+    .all([image, volume.id])
     .apply(([ami, volumeId]) => ({ ami, userData: userData(volumeDevice(volumeId)) }));
   const boot = recordBoot(prefix, generation, wanted, options);
+  const owner = { stack, regionId: config.id, node, location: region, tags };
+  const access = secrets.size === 0 ? undefined : createSecretAccess(owner, prefix, secrets, options);
   // An interface and a volume are on one instance at a time.
   const first = { ...options, deleteBeforeReplace: true };
   const instance = new aws.ec2.Instance(
@@ -177,17 +183,22 @@ function createInstance(
       primaryNetworkInterface: { networkInterfaceId: nic.id },
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
       rootBlockDevice: { encrypted: true, volumeType: "gp3" },
+      ...(access === undefined ? {} : { iamInstanceProfile: access.profile }),
       tags,
     },
     // What it boots with is fetched at once, so the way out has to be there.
-    { ...first, dependsOn: [...after, ...routes, ...(eip === undefined ? [] : [eip])] },
+    {
+      ...first,
+      dependsOn: [...after, ...routes, ...(access?.after ?? []), ...(eip === undefined ? [] : [eip])],
+    },
   );
   const attachment = { region, deviceName: "/dev/sdf", volumeId: volume.id, instanceId: instance.id };
-  new aws.ec2.VolumeAttachment(
+  const attached = new aws.ec2.VolumeAttachment(
     `${prefix}-attachment`,
     { ...attachment, stopInstanceBeforeDetaching: true },
     first,
   );
+  return [instance, attached];
 }
 
 /** A network with a way out in both families, and a subnet in each zone that has a node. */
@@ -247,19 +258,26 @@ function createGroup(
     options,
   );
   const own = { region, securityGroupId: group.id, tags };
+  // Rules come and go with the configuration while the region is in use; what they are for is the group's, which stays.
+  const open = { ...options, protect: false };
   for (const { name: rule, family, ...range } of listIngress(config)) {
     const args = { ...own, ...everywhere[family], ...range };
-    new aws.vpc.SecurityGroupIngressRule(`${name}-in-${rule}-${family}`, args, options);
+    new aws.vpc.SecurityGroupIngressRule(`${name}-in-${rule}-${family}`, args, open);
   }
   for (const family of config.addresses) {
     const args = { ...own, ...everywhere[family], ipProtocol: "-1" };
-    new aws.vpc.SecurityGroupEgressRule(`${name}-out-${family}`, args, options);
+    new aws.vpc.SecurityGroupEgressRule(`${name}-out-${family}`, args, open);
   }
   return group;
 }
 
 /** The newest Debian 13 there is. A machine keeps the one that it was made with. */
-function findImage(region: string, size: string): pulumi.Output<string> {
-  const filters = [{ name: "name", values: [`debian-13-${architectureOf(size)}-*`] }];
-  return aws.ec2.getAmiOutput({ region, owners: [debian], mostRecent: true, filters }).id;
+function findImage(
+  region: string,
+  size: string,
+  { parent }: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const filters = [{ name: "name", values: [`debian-13-${debianNames[architectureOf("aws", size)]}-*`] }];
+  const wanted = { region, owners: [debian], mostRecent: true, filters };
+  return aws.ec2.getAmiOutput(wanted, parent === undefined ? {} : { parent }).id;
 }

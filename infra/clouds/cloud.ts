@@ -7,7 +7,7 @@
  */
 import type * as pulumi from "@pulumi/pulumi";
 import type { RelayConfig } from "../bootstrap/relay-config.ts";
-import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
+import type { FleetConfig, NodeConfig, RegionConfig } from "../config/fleet.ts";
 
 /**
  * One relay as the rest of the kit sees it, whatever cloud it is in. Every cloud gives the same description.
@@ -58,14 +58,20 @@ export interface NodeFacts {
 export interface Boot {
   /** Made from the path of the volume's device, which only the cloud knows. */
   readonly userData: (volumeDevice: string) => string;
-  /** What has to be there before: the records that lead to the node. */
+  /** What has to be there before: the records that lead to the node, and what earlier waves have to show. */
   readonly after: readonly pulumi.Resource[];
+  /** What the machine, and no other, may read: by the name that the relay knows it by. Few clouds have a way for that. */
+  readonly secrets: ReadonlyMap<string, pulumi.Output<string>>;
 }
 
 /** What of a node is there before its machine, and stays when that is built anew. */
 export interface NodeIdentity extends NodeFacts {
-  /** Declares the machine. A cloud without machines has none to declare. */
-  createMachine?(boot: Boot, options: pulumi.CustomResourceOptions): void;
+  /**
+   * Declares the machine. A cloud without machines has none to declare.
+   *
+   * @returns what has to be there for it to run
+   */
+  createMachine?(boot: Boot, options: pulumi.CustomResourceOptions): readonly pulumi.Resource[];
 }
 
 /** A region's part of a cloud. */
@@ -80,6 +86,8 @@ export interface Site {
 }
 
 export interface Cloud {
+  /** The providers of a region's resources, where they are not the stack's own. */
+  providersOf?(region: RegionConfig): readonly pulumi.ProviderResource[];
   /**
    * Declares what the nodes of a region share: its network, its firewall.
    *
@@ -113,4 +121,8 @@ export interface CloudContext {
  *
  * Whatever can fail by a person's doing fails here: an error inside an `Output` reaches the person with a stack.
  */
-export type OpenCloud = (regions: readonly RegionConfig[], context: CloudContext) => Promise<Cloud>;
+export type OpenCloud = (
+  regions: readonly RegionConfig[],
+  context: CloudContext,
+  config: Pick<FleetConfig, "awsProfiles">,
+) => Promise<Cloud>;

@@ -17,12 +17,12 @@ const openers: Readonly<Record<CloudName, () => Promise<OpenCloud>>> = {
  * @returns the cloud of a name; only of those names
  */
 export async function openClouds(
-  { regions }: Pick<FleetConfig, "regions">,
+  config: Pick<FleetConfig, "regions" | "awsProfiles">,
   context: CloudContext,
 ): Promise<(name: CloudName) => Cloud> {
   const open = new Map<CloudName, Cloud>();
-  for (const [name, own] of Map.groupBy(regions, ({ cloud }) => cloud)) {
-    open.set(name, await (await openers[name]())(own, context));
+  for (const [name, own] of Map.groupBy(config.regions, ({ cloud }) => cloud)) {
+    open.set(name, await (await openers[name]())(own, context, config));
   }
   return (name) => {
     const cloud = open.get(name);

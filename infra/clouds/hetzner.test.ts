@@ -30,7 +30,10 @@ async function declare(count: number, written: Parameters<typeof regionOf>[0] = 
     site.createIdentity(node, `${name}-${node.name}`, {}),
   );
   for (const identity of identities) {
-    identity.createMachine?.({ userData: (device) => `boots from ${device}`, after: [] }, {});
+    identity.createMachine?.(
+      { userData: (device) => `boots from ${device}`, after: [], secrets: new Map() },
+      {},
+    );
   }
   await declaredAre(declared, from + count);
   const resources = Object.fromEntries(
@@ -72,6 +75,7 @@ test("a region of one node is a firewall, a group, two addresses, a volume and a
     image: "debian-13",
     userData: "boots from /dev/disk/by-id/scsi-0HC_Volume_7",
     shutdownBeforeDeletion: true,
+    keepDisk: true,
     labels: { ...own, "derpkit-region-code": "alfa" },
   });
   assert.equal(Array.isArray(firewallIds) && firewallIds.length, 1);

@@ -155,7 +155,8 @@ function createReverse(
   options: pulumi.CustomResourceOptions,
 ): void {
   if (hostName === undefined || ip === undefined || ipAddress === undefined) return;
-  new hcloud.Rdns(name, { primaryIpId: idOf(ip), ipAddress, dnsPtr: hostName }, options);
+  const reverse = { primaryIpId: idOf(ip), ipAddress, dnsPtr: hostName };
+  new hcloud.Rdns(name, reverse, { ...options, protect: false });
 }
 
 /** What a server is given, and leaves behind. */
@@ -171,7 +172,7 @@ function createServer(
   { region, labels, firewallId, placementGroupId }: Shared,
   { v4, v6, volume }: Belongings,
   options: pulumi.CustomResourceOptions,
-): void {
+): readonly pulumi.Resource[] {
   const { code, generation, location, size } = region;
   const device = volume.linuxDevice;
   const wanted = device.apply((known) => ({ image, userData: userData(known) }));
@@ -196,12 +197,14 @@ function createServer(
         },
       ],
       shutdownBeforeDeletion: true,
+      // A disk that has grown with the type would keep the server from ever having a smaller one again.
+      keepDisk: true,
       labels: { ...labels, "derpkit-region-code": code },
     },
     { ...first, dependsOn: [...after], ignoreChanges: ["sshKeys"] },
   );
   const attachment = { volumeId: idOf(volume), serverId: idOf(server), automount: false };
-  new hcloud.VolumeAttachment(`${prefix}-attachment`, attachment, first);
+  return [server, new hcloud.VolumeAttachment(`${prefix}-attachment`, attachment, first)];
 }
 
 /** Ids are numbers to the API and text to Pulumi. */

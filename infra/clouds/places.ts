@@ -12,7 +12,13 @@ export type CloudName = (typeof cloudNames)[number];
 export interface Place {
   readonly country: string;
   readonly defaultSize: string;
+  /** Of AWS: accounts and credentials of one partition are unknown to the others. */
+  readonly partition?: AwsPartition;
 }
+
+/** AWS' partitions: the one that everybody means, the European Sovereign Cloud, GovCloud, and China. */
+export const awsPartitions = ["aws", "aws-eusc", "aws-us-gov", "aws-cn"] as const;
+export type AwsPartition = (typeof awsPartitions)[number];
 
 /** Arm machines are sold in the EU only. */
 const hetzner: Readonly<Record<string, Place>> = {
@@ -24,8 +30,10 @@ const hetzner: Readonly<Record<string, Place>> = {
   sin: { country: "SG", defaultSize: "cpx22" },
 };
 
-/** By country. Regions of Europe are not all in the EU, nor those with an English name in England. */
-const awsRegions: Readonly<Record<string, readonly string[]>> = {
+type RegionsByCountry = Readonly<Record<string, readonly string[]>>;
+
+/** Regions of Europe are not all in the EU, nor those with an English name in England. */
+const usualRegions: RegionsByCountry = {
   AE: ["me-central-1"],
   AU: ["ap-southeast-2", "ap-southeast-4"],
   BH: ["me-south-1"],
@@ -58,9 +66,18 @@ const awsRegions: Readonly<Record<string, readonly string[]>> = {
 /** With less than 1 GiB a system's own updates do not fit beside a relay. */
 const awsSize = "t4g.micro";
 
+const awsRegions: Readonly<Record<AwsPartition, RegionsByCountry>> = {
+  aws: usualRegions,
+  "aws-eusc": { DE: ["eusc-de-east-1"] },
+  "aws-us-gov": { US: ["us-gov-east-1", "us-gov-west-1"] },
+  "aws-cn": { CN: ["cn-north-1", "cn-northwest-1"] },
+};
+
 const aws = Object.fromEntries(
-  Object.entries(awsRegions).flatMap(([country, regions]) =>
-    regions.map((region): [string, Place] => [region, { country, defaultSize: awsSize }]),
+  awsPartitions.flatMap((partition) =>
+    Object.entries(awsRegions[partition]).flatMap(([country, regions]) =>
+      regions.map((region): [string, Place] => [region, { country, defaultSize: awsSize, partition }]),
+    ),
   ),
 );
 

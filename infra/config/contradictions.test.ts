@@ -54,6 +54,32 @@ const wrong: Readonly<Record<string, readonly [problems: string[], says: RegExp]
     withRegion({ admission: { anyone: true, verifyClientUrl: "https://headscale.example.com/verify" } }),
     /admission: lets in anyone and asks about each; keep one/,
   ],
+  "a secret and no way for it to a machine": [
+    withRegion({ admission: { tailnetApi: { clientId: "k", secret: "reader" } } }),
+    /admission\.tailnetApi: needs a secret on the machine, and none can reach one at hetzner; write verifyClientUrl or allow/,
+  ],
+  "an image where a cloud has its own": [
+    withRegion({ image: "ami-0123456789abcdef0" }),
+    /image: is of AWS; remove it/,
+  ],
+  "no image where nobody is known to publish one": [
+    withRegion({ cloud: "aws", location: "eusc-de-east-1" }),
+    /image: is missing; write the id of a Debian 13 image: it is not known who publishes them in aws-eusc/,
+  ],
+  "two partitions and one set of credentials": [
+    problemsOf({
+      ...fleet,
+      regions: [
+        { ...cloud, cloud: "aws", location: "eu-central-1" },
+        { ...cloud, id: 902, cloud: "aws", location: "eusc-de-east-1", image: "ami-0123456789abcdef0" },
+      ],
+    }),
+    /^derpkit:awsProfiles: has none for aws and aws-eusc, and the environment has the credentials of one/,
+  ],
+  "a profile for a partition that no region is in": [
+    withRegion({}, { awsProfiles: { "aws-cn": "beijing" } }),
+    /^derpkit:awsProfiles\.aws-cn: is of a partition that no region is in; remove it/,
+  ],
   "a name that no authority knows": [
     withRegion({}, { domain: "derpkit.internal" }),
     /derpkit:domain: gives "901a\.derpkit\.internal", which no certificate authority knows/,
@@ -106,6 +132,15 @@ for (const [what, [problems, says]] of Object.entries(wrong)) {
     assert.match(problems.join("\n"), says);
   });
 }
+
+test("two partitions are right with a profile for one of them", () => {
+  const regions = [
+    { ...cloud, cloud: "aws", location: "eu-central-1" },
+    { ...cloud, id: 902, cloud: "aws", location: "eusc-de-east-1", image: "ami-0123456789abcdef0" },
+  ];
+  const problems = problemsOf({ ...fleet, regions, awsProfiles: { "aws-eusc": "sovereign" } });
+  assert.deepEqual(problems, []);
+});
 
 test("what is right beside it is not complained of", () => {
   for (const problems of [

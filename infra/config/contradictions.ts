@@ -6,9 +6,11 @@ import type { Problem } from "../../relay/errors.ts";
 import { type CloudName, findPlace, placeNames } from "../clouds/places.ts";
 import { defaultCertificates, type RegionConfig } from "./fleet.ts";
 import { isInZone } from "./names.ts";
+import { checkAdmission } from "./admission.ts";
 import { nearest } from "./nearest.ts";
+import { checkImage, checkProfiles } from "./partitions.ts";
 import { childPath } from "./path.ts";
-import { itemsOf, type Members, membersOf, valid } from "./raw.ts";
+import { itemsOf, type Members, membersOf, type Report, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
 import { show } from "./show.ts";
 import { writtenHostName, writtenNodeName } from "./written-names.ts";
@@ -17,6 +19,7 @@ import { writtenHostName, writtenNodeName } from "./written-names.ts";
 const cloudKeys = [
   "location",
   "size",
+  "image",
   "addresses",
   "certificates",
   "admission",
@@ -30,8 +33,6 @@ const cloudKeys = [
 const usualStunPort = 3478;
 /** Authorities prove a name or an address at this port, by TLS. */
 const provenPort = 443;
-
-type Report = (path: string, message: string) => void;
 
 /** The fleet's keys that regions depend on. */
 interface Surroundings {
@@ -76,10 +77,12 @@ export function findContradictions(raw: unknown): Problem[] {
       clouds++;
       checkPlace(cloud, region, path, report);
       checkCount(cloud, region, path, report);
-      checkAdmission(region, path, report);
+      checkImage(cloud, region, path, report);
+      checkAdmission(cloud, region, path, report);
       checkNodes(cloud, region, path, surroundings, report);
     }
   }
+  checkProfiles(fleet, report);
   for (const key of ["delivery", "trustedKeys"] as const) {
     if (clouds > 0 && fleet[key] === undefined) {
       report(childPath(undefined, key), `is missing; machines in a cloud need it: ${needs[key]}`);
@@ -133,25 +136,6 @@ function checkCount(cloud: CloudName, region: Members, path: string, report: Rep
     report(
       childPath(path, "nodes"),
       `has ${count} nodes, and Hetzner spreads at most ${mostSpread} over different hosts; write fewer, or another region`,
-    );
-  }
-}
-
-function checkAdmission(region: Members, path: string, report: Report): void {
-  const at = childPath(path, "admission");
-  if (region["admission"] === undefined) {
-    report(at, "is missing; write who may connect: a mapping with verifyClientUrl, or with anyone: true");
-    return;
-  }
-  const admission = valid(regionSchema.entries.admission, region["admission"]);
-  if (admission === undefined) return;
-  const { anyone = false, verifyClientUrl } = admission;
-  if (anyone === (verifyClientUrl !== undefined)) {
-    report(
-      at,
-      anyone
-        ? "lets in anyone and asks about each; keep one"
-        : "lets in nobody; write verifyClientUrl, or anyone: true",
     );
   }
 }

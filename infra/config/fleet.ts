@@ -12,6 +12,12 @@ export interface FleetConfig {
   readonly delivery: CheckedFleet["delivery"];
   /** Ed25519 public keys, SubjectPublicKeyInfo in base64. */
   readonly trustedKeys: readonly string[];
+  readonly gate: CheckedFleet["gate"];
+  readonly verify: CheckedFleet["verify"];
+  /** Of machines in a cloud. */
+  readonly runtime: CheckedFleet["runtime"];
+  /** Of `~/.aws/config`, by partition. */
+  readonly awsProfiles: CheckedFleet["awsProfiles"];
 }
 
 export interface RegionConfig {
@@ -24,6 +30,8 @@ export interface RegionConfig {
   readonly location: string;
   /** The cloud's own name of the machines' type; empty for `local`. */
   readonly size: string;
+  /** Of AWS; undefined: the newest of Debian's own. */
+  readonly image: string | undefined;
   readonly addresses: CheckedRegion["addresses"];
   readonly certificates: NonNullable<CheckedRegion["certificates"]>;
   readonly admission: NonNullable<CheckedRegion["admission"]>;
@@ -56,6 +64,10 @@ export function buildFleetConfig({
   dns,
   delivery,
   trustedKeys = [],
+  runtime,
+  gate,
+  verify,
+  awsProfiles,
 }: CheckedFleet): FleetConfig {
   return {
     domain,
@@ -63,16 +75,30 @@ export function buildFleetConfig({
     dns,
     delivery,
     trustedKeys,
+    runtime,
+    gate,
+    verify,
+    awsProfiles,
   };
 }
 
 function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
-  const { nodes, location = "", size, certificates, admission = {}, peerRelayPort, ...region } = checked;
+  const {
+    nodes,
+    location = "",
+    size,
+    image,
+    certificates,
+    admission = {},
+    peerRelayPort,
+    ...region
+  } = checked;
   const mode = certificates ?? defaultCertificates(region.cloud);
   return {
     ...region,
     location,
     size: size ?? findPlace(region.cloud, location)?.defaultSize ?? "",
+    image,
     certificates: mode,
     admission,
     peerRelayPort,

@@ -40,6 +40,16 @@ export function isPublicKey(text: string): boolean {
   return /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
 }
 
+/** True for a client's public key as Tailscale writes it. */
+export function isNodeKey(text: string): boolean {
+  return /^nodekey:[0-9a-f]{64}$/.test(text);
+}
+
+/** True for the name of a secret: it becomes a key of the configuration. */
+export function isSecretName(text: string): boolean {
+  return /^[a-z][A-Za-z0-9]{0,39}$/.test(text);
+}
+
 /** True for a zone's own name and every name below it. */
 export function isInZone(name: string, zone: string): boolean {
   return name === zone || name.endsWith(`.${zone}`);

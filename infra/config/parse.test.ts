@@ -47,6 +47,7 @@ test("a region without nodes gets one, named after the id and in the default dom
       ...alfa,
       location: "",
       size: "",
+      image: undefined,
       addresses: ["ipv4", "ipv6"],
       certificates: "pinned",
       admission: {},

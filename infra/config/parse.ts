@@ -6,6 +6,7 @@ import { findContradictions } from "./contradictions.ts";
 import { buildFleetConfig, type FleetConfig } from "./fleet.ts";
 import { childPath, namespace, pathsTo } from "./path.ts";
 import { fleetSchema } from "./schema.ts";
+import { findSecretProblems, namedSecrets } from "./secrets.ts";
 import { findSecrets, findStrangers, secretMessage, shapeOf } from "./structure.ts";
 
 /** A stack's configuration as Pulumi hands it to a program. */
@@ -24,8 +25,19 @@ export interface ConfigSource {
  * @throws KitError `config-invalid` with every problem, each with its path
  */
 export function parseFleetConfig(source: ConfigSource): FleetConfig {
-  const { values, secrets } = decodeValues(source);
-  const claims = [...secrets, ...findSecrets(values), ...findStrangers(fleetSchema, values)];
+  const { values: written, misplaced, secret } = decodeValues(source);
+  const clear = new Set(Object.keys(written));
+  // What was meant to be a secret is looked at no more, whether it is one or not.
+  const named = namedSecrets(written);
+  const values = Object.fromEntries(
+    Object.entries(written).filter(([name]) => knownKeys.has(name) || !named.has(name)),
+  );
+  const claims = [
+    ...misplaced,
+    ...findSecretProblems(values, { secret, clear, known: knownKeys }),
+    ...findSecrets(values),
+    ...findStrangers(fleetSchema, values),
+  ];
   const result = v.safeParse(fleetSchema, values);
   const problems = [
     ...claims,
@@ -44,18 +56,31 @@ export function parseFleetConfig(source: ConfigSource): FleetConfig {
 /** So that `regions[2]` comes before `regions[10]`. */
 const naturalOrder = new Intl.Collator("en", { numeric: true });
 
+interface Decoded {
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Secrets in the place of what is none. */
+  readonly misplaced: readonly Problem[];
+  /** Keys, without namespace, that are secrets and none of the schema's. */
+  readonly secret: ReadonlySet<string>;
+}
+
 /** Decodes the values of our keys. A secret is not even looked at, so that no message can show it. */
-function decodeValues({ values, secretKeys }: ConfigSource): { values: object; secrets: Problem[] } {
+function decodeValues({ values, secretKeys }: ConfigSource): Decoded {
   const decoded: [name: string, value: unknown][] = [];
-  const secrets: Problem[] = [];
+  const misplaced: Problem[] = [];
+  const secret = new Set<string>();
   for (const [key, text] of Object.entries(values)) {
     if (!key.startsWith(namespace)) continue;
     const name = key.slice(namespace.length);
-    if (secretKeys.has(key)) secrets.push({ path: childPath(undefined, name), message: secretMessage });
-    else decoded.push([name, jsonKeys.has(name) ? decodeJson(text) : text]);
+    if (!secretKeys.has(key)) decoded.push([name, jsonKeys.has(name) ? decodeJson(text) : text]);
+    else if (knownKeys.has(name))
+      misplaced.push({ path: childPath(undefined, name), message: secretMessage });
+    else secret.add(name);
   }
-  return { values: Object.fromEntries(decoded), secrets };
+  return { values: Object.fromEntries(decoded), misplaced, secret };
 }
+
+const knownKeys: ReadonlySet<string> = new Set(Object.keys(fleetSchema.entries));
 
 /** Keys whose values are lists or mappings. */
 const jsonKeys = new Set(

@@ -1,6 +1,9 @@
 /** Reads what was written, right or wrong: checks of several values go on beside a mistake in another. */
 import * as v from "valibot";
 
+/** Takes a problem: where it is, and what it says. */
+export type Report = (path: string, message: string) => void;
+
 export type Members = Readonly<Record<string, unknown>>;
 
 /** A value, if it is what its schema wants. */

@@ -5,9 +5,19 @@
  * the path and what no single value can show, such as two regions with one id.
  */
 import * as v from "valibot";
-import { cloudNames } from "../clouds/places.ts";
+import { type AwsPartition, cloudNames } from "../clouds/places.ts";
+import { runtimeNames } from "../bootstrap/runtimes.ts";
 import { tailscaleRegionCodes } from "../derpmap/tailscale-regions.ts";
-import { isDnsLabel, isDnsName, isHumanText, isPublicKey, isPin, isSecureUrl } from "./names.ts";
+import {
+  isDnsLabel,
+  isDnsName,
+  isHumanText,
+  isNodeKey,
+  isPublicKey,
+  isPin,
+  isSecretName,
+  isSecureUrl,
+} from "./names.ts";
 import { show } from "./show.ts";
 
 /** What the schema says of a key beyond its type. */
@@ -117,6 +127,27 @@ export const nodeSchema = mapping({
   ),
 });
 
+export const tailnetApiSchema = mapping({
+  clientId: v.pipe(
+    text((id) => /^[\w-]{1,100}$/.test(id), "the id of an OAuth client"),
+    v.description("Id of an OAuth client of the tailnet with the scope `devices:core:read`, and no other."),
+    notes({ example: "kAbCdEf1CNTRL" }),
+  ),
+  secret: v.pipe(
+    text(
+      isSecretName,
+      "the name of a key of this configuration: a letter, then letters and digits, 40 at most",
+    ),
+    v.description(
+      "Name of the key that has the client's secret. Set it with `pulumi config set --secret derpkit:<name>`.",
+    ),
+    notes({ example: "tailnetReader" }),
+  ),
+});
+
+/** A list goes to the nodes as one file of their release. */
+const maxAllowed = 10_000;
+
 const admissionSchema = mapping({
   anyone: v.pipe(
     v.optional(flag),
@@ -127,6 +158,30 @@ const admissionSchema = mapping({
     v.optional(secureUrl),
     v.description("Asks a web service about each client, as Headscale's `/verify` answers."),
     notes({ default: "nobody is asked", example: "https://headscale.example.com/verify" }),
+  ),
+  allow: v.pipe(
+    v.optional(
+      v.pipe(
+        list(
+          text(
+            isNodeKey,
+            "a node's public key, as `tailscale status --json` shows it: nodekey: and 64 lower-case hex digits",
+          ),
+          "node keys",
+        ),
+        v.check(
+          (keys) => keys.length <= maxAllowed,
+          ({ input }) => `has ${input.length} keys; write ${maxAllowed} at most`,
+        ),
+      ),
+    ),
+    v.description("Lets in these nodes and no others. An empty list lets in nobody."),
+    notes({ default: "no list" }),
+  ),
+  tailnetApi: v.pipe(
+    v.optional(tailnetApiSchema),
+    v.description("Lets in the devices of the tailnet, which the relay asks Tailscale's API for."),
+    notes({ default: "the API is not asked" }),
   ),
 });
 
@@ -176,6 +231,16 @@ export const regionSchema = mapping({
     ),
     v.description("Type of the machines, by the cloud's own name. Arm or x86 follows from it."),
     notes({ default: "the smallest sensible one that the place sells", example: "cax11" }),
+  ),
+  image: v.pipe(
+    v.optional(text((id) => /^ami-[0-9a-f]{8,17}$/.test(id), "the id of an image, ami- and hex digits")),
+    v.description(
+      "At AWS: the image that machines are made from, Debian 13 with cloud-init. It counts when a machine is built.",
+    ),
+    notes({
+      default: "the newest of Debian's own; partitions other than `aws` require it",
+      example: "ami-0123456789abcdef0",
+    }),
   ),
   addresses: v.pipe(
     v.optional(
@@ -288,6 +353,42 @@ const deliverySchema = mapping({
   ),
 });
 
+const minutes = wholeNumber(1, 120);
+
+const verifySchema = mapping({
+  require: v.pipe(
+    v.optional(list(oneOf(addressFamilies, "an address family"), "address families: ipv4, ipv6"), ["ipv4"]),
+    v.description(
+      "Families over which a node has to be tested; others count only where they can be from here.",
+    ),
+    notes({ default: "`[ipv4]`", example: "[ipv4, ipv6]" }),
+  ),
+  firstBootMinutes: v.pipe(
+    v.optional(minutes, 15),
+    v.description("How long a machine that is new may take."),
+    notes({ example: "30" }),
+  ),
+  upgradeMinutes: v.pipe(
+    v.optional(minutes, 5),
+    v.description("How long an upgrade may take."),
+    notes({ example: "10" }),
+  ),
+});
+
+const awsProfile = (partition: AwsPartition) =>
+  v.pipe(
+    v.optional(text((name) => /^[\w.@+/-]{1,100}$/.test(name), "the name of a profile in ~/.aws/config")),
+    v.description(`Profile for the regions in the partition \`${partition}\`.`),
+    notes({ default: "the environment's credentials", example: "sovereign" }),
+  );
+
+const awsProfilesSchema = mapping({
+  aws: awsProfile("aws"),
+  "aws-eusc": awsProfile("aws-eusc"),
+  "aws-us-gov": awsProfile("aws-us-gov"),
+  "aws-cn": awsProfile("aws-cn"),
+} satisfies Record<AwsPartition, unknown>);
+
 /** Two, so that keys can be changed: nodes trust the next one before it signs. */
 const maxTrustedKeys = 2;
 
@@ -343,10 +444,28 @@ export const fleetSchema = mapping({
     ),
     notes({ default: "none; every cloud but `local` requires it" }),
   ),
-  gate: v.pipe(
-    v.optional(oneOf(["skip"], "the gate of this version"), "skip"),
+  runtime: v.pipe(
+    v.optional(oneOf(runtimeNames, "a runtime"), "bun"),
+    v.description("What the relay runs on, on machines in a cloud. Both are pinned by version and digest."),
+    notes({ example: "node" }),
+  ),
+  awsProfiles: v.pipe(
+    v.optional(awsProfilesSchema, {}),
     v.description(
-      "What has to be shown of a region before the next wave is changed. This version asks nothing: `skip`.",
+      "Profiles of ~/.aws/config by partition of AWS: the credentials of one are unknown to the others.",
+    ),
+    notes({ default: "the environment's credentials, which are of one partition" }),
+  ),
+  verify: v.pipe(
+    v.optional(verifySchema, {}),
+    v.description("How the gate looks at a region."),
+    notes({ default: "IPv4, with time enough" }),
+  ),
+  gate: v.pipe(
+    v.optional(oneOf(["verify", "skip"], "a gate"), "verify"),
+    v.description(
+      "What has to be shown of a region before the next wave is changed. `verify`: that every node serves the relay it was " +
+        "given, as seen from where `pulumi up` runs. `skip`: nothing.",
     ),
     notes({ example: "skip" }),
   ),

@@ -56,7 +56,7 @@ export function findSecrets(values: object): Problem[] {
   return found;
 }
 
-/** Of every key there is so far: none takes a secret. */
+/** Of every key that the schema knows: none takes a secret. */
 export const secretMessage =
   "is or holds a secret, which would end up in clear in the state or the derpMap; write it without --secret or secure:";
 

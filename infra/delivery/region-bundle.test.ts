@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { parseKeyList } from "../../relay/admission/key-list.ts";
 import { KitError } from "../../relay/errors.ts";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { decodeManifest, type Manifest } from "../../relay/updater/manifest.ts";
@@ -11,10 +12,9 @@ import { parseTrustedKeys, verifyManifest } from "../../relay/updater/signature.
 import { folderSource } from "../../relay/updater/source.ts";
 import { startUpdater } from "../../relay/updater/updater.ts";
 import { assembleRegionBundle, publishRegionBundle, type RegionContent } from "./region-bundle.ts";
-import { trustedKeyOf } from "./signing-key.ts";
 
 const signingKey = generateKeyPairSync("ed25519").privateKey;
-const trustedKey = trustedKeyOf(signingKey);
+const trustedKey = createPublicKey(signingKey).export({ type: "spki", format: "pem" }).toString();
 
 const node = (name: string): RegionContent["nodes"][number] => ({
   name,
@@ -154,4 +154,17 @@ test("an updater takes what was published", async (t) => {
   await updater.ready;
   assert.equal(started.length, 1);
   assert.match(await readFile(started[0]?.config ?? "", "utf8"), /901b\.derp\.example\.com/);
+});
+
+test("a list of who may connect is a file of every node's release, sorted, and an empty one says that it is meant", () => {
+  const [one, other] = [`nodekey:${"b".repeat(64)}`, `nodekey:${"a".repeat(64)}`];
+  const bundleOf = (allow: readonly string[]) =>
+    assembleRegionBundle({ ...content, allow }, undefined, new Date(), signingKey);
+  const bundle = bundleOf([one, other]);
+  assert.equal(Buffer.from(bundle.get("allow-list.txt") ?? []).toString(), `${other}\n${one}\n`);
+  const { nodes } = decodeManifest(bundle.get("manifest.json") ?? new Uint8Array());
+  assert.deepEqual(nodes[0]?.files, ["config/901a.json", "relay.mjs", "allow-list.txt"]);
+  const nobody = Buffer.from(bundleOf([]).get("allow-list.txt") ?? []).toString();
+  assert.deepEqual(parseKeyList(nobody), { keys: new Set() });
+  assert.equal(assembleRegionBundle(content, undefined, new Date(), signingKey).has("allow-list.txt"), false);
 });

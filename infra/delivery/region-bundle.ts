@@ -2,11 +2,12 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import type { FleetNode } from "../../infra/clouds/cloud.ts";
+import type { FleetNode } from "../clouds/cloud.ts";
 import { isErrno, writeWhole } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 import { renderCanonicalJson } from "../../relay/updater/canonical-json.ts";
 import {
+  allowListFile,
   buildManifest,
   configFile,
   decodeManifest,
@@ -19,6 +20,7 @@ import {
   signatureFile,
 } from "../../relay/updater/manifest.ts";
 import { signManifest, verifyManifest } from "../../relay/updater/signature.ts";
+import type { MachineFiles } from "./machine-files.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
 
 export interface RegionContent {
@@ -26,6 +28,10 @@ export interface RegionContent {
   /** The region's code. */
   readonly region: string;
   readonly relay: Pick<RelayBundle, "code" | "version">;
+  /** Node keys that may connect; undefined where no list says who. */
+  readonly allow?: readonly string[] | undefined;
+  /** What machines need besides; undefined where there are none. */
+  readonly machines?: MachineFiles | undefined;
   /** The region's nodes, no others. */
   readonly nodes: readonly Pick<FleetNode, "name" | "relayConfig">[];
 }
@@ -40,27 +46,43 @@ export type RegionBundle = ReadonlyMap<string, Uint8Array>;
  * @param now the time, for the sequence when `previous` is not known
  */
 export function assembleRegionBundle(
-  { stack, region, relay, nodes }: RegionContent,
+  { stack, region, relay, allow, machines, nodes }: RegionContent,
   previous: Manifest | undefined,
   now: Date,
   signingKey: KeyObject,
 ): RegionBundle {
-  const files = new Map<string, Uint8Array>([
+  const shared = new Map<string, Uint8Array>([
     [relayFile, relay.code],
-    ...nodes.map(
-      (node) => [configFile(node.name), Buffer.from(renderCanonicalJson(node.relayConfig))] as const,
-    ),
+    ...(allow === undefined ? [] : [[allowListFile, renderKeyList(allow)] as const]),
+    ...(machines?.shared ?? []),
   ]);
+  const ofNodes = new Map(
+    nodes.map(({ name, relayConfig }) => {
+      const config = Buffer.from(renderCanonicalJson(relayConfig));
+      const own = [[configFile(name), config] as const, ...(machines?.ofNodes.get(name) ?? [])];
+      return [name, new Map<string, Uint8Array>(own)];
+    }),
+  );
+  const files = new Map<string, Uint8Array>([...shared, ...[...ofNodes.values()].flatMap((own) => [...own])]);
   const content = {
     stack,
     region,
     version: relay.version,
-    files: [...files].map(([name, bytes]) => describeFile(name, bytes)),
-    nodes: nodes.map(({ name }) => ({ name, files: [configFile(name), relayFile] })),
+    files: [...files].map(([name, bytes]) => {
+      const mirrors = machines?.mirrors.get(name);
+      return { ...describeFile(name, bytes), ...(mirrors === undefined ? {} : { mirrors: [...mirrors] }) };
+    }),
+    nodes: [...ofNodes].map(([name, own]) => ({ name, files: [...own.keys(), ...shared.keys()] })),
   };
   const sequence = nextSequence(previous, content, Math.floor(now.getTime() / 1000));
   const manifest = encodeManifest(buildManifest(content, sequence));
   return files.set(signatureFile, signManifest(manifest, signingKey)).set(manifestFile, manifest);
+}
+
+/** As the relay reads it. An empty list has to say that it is meant to be. */
+function renderKeyList(keys: readonly string[]): Buffer {
+  const lines = keys.length === 0 ? ["# nobody"] : keys.toSorted();
+  return Buffer.from(lines.map((line) => `${line}\n`).join(""));
 }
 
 /**

@@ -33,14 +33,27 @@ export interface BuiltRelayBundle extends RelayBundle {
  *
  * @throws KitError `build-failed`, or `file-unreadable` if the package is not whole
  */
-export async function relayBundle(): Promise<RelayBundle> {
+export function relayBundle(): Promise<RelayBundle> {
+  return programBundle("relay");
+}
+
+/** The updater of this kit, as `relayBundle` is the relay. @throws KitError as that does */
+export function updaterBundle(): Promise<RelayBundle> {
+  return programBundle("updater");
+}
+
+/** What is bundled: its main module, by the name that its file has. */
+const programs = { relay: "relay/main.ts", updater: "relay/agent/main.ts" } as const;
+type ProgramName = keyof typeof programs;
+
+async function programBundle(what: ProgramName): Promise<RelayBundle> {
   const kit = path.join(import.meta.dirname, "../..");
   const runsFromSources = import.meta.filename.endsWith(".ts");
-  if (!runsFromSources) return readRelayBundle(kit);
-  const relay = await buildRelayBundle(kit);
+  if (!runsFromSources) return readRelayBundle(kit, what);
+  const program = await buildProgram(kit, programs[what], what);
   // Its service, a process, would live as long as ours.
   await (await import("esbuild")).stop();
-  return relay;
+  return program;
 }
 
 /**
@@ -50,17 +63,27 @@ export async function relayBundle(): Promise<RelayBundle> {
  * @param entry the relay's main module, relative to `root`
  * @throws KitError `build-failed` with each of the bundler's messages
  */
-export async function buildRelayBundle(root: string, entry = "relay/main.ts"): Promise<BuiltRelayBundle> {
+export function buildRelayBundle(root: string, entry = "relay/main.ts"): Promise<BuiltRelayBundle> {
+  return buildProgram(root, entry, "relay");
+}
+
+/** Bundles the updater as `buildRelayBundle` does the relay. */
+export function buildUpdaterBundle(root: string): Promise<BuiltRelayBundle> {
+  return buildProgram(root, programs.updater, "updater");
+}
+
+/** @param what `relay`, or what else the file calls itself */
+async function buildProgram(root: string, entry: string, what: ProgramName): Promise<BuiltRelayBundle> {
   // The first pass finds the inputs, from which the version follows; the second puts it in.
-  const { inputs } = (await bundle(root, entry, "", "")).metafile;
+  const { inputs } = (await bundle(root, entry, what, "", "")).metafile;
   refuseForeignInputs(inputs);
   const notices = await collectNotices(root, Object.keys(inputs));
   const digest = await digestInputs(root, inputs, notices);
   const version = `${packageVersion}+${digest.slice(0, 12)}`;
-  const { outputFiles } = await bundle(root, entry, version, notices);
+  const { outputFiles } = await bundle(root, entry, what, version, notices);
   const [code, map] = [".mjs", ".mjs.map"].map((end) => outputFiles.find((file) => file.path.endsWith(end)));
   if (code === undefined || map === undefined) throw new Error("esbuild gave no code or no source map");
-  return { ...describeRelayBundle(Buffer.from(code.contents), Buffer.from(map.contents)), inputs };
+  return { ...describeBundle(Buffer.from(code.contents), Buffer.from(map.contents), what), inputs };
 }
 
 /**
@@ -69,13 +92,13 @@ export async function buildRelayBundle(root: string, entry = "relay/main.ts"): P
  * @param folder where relay.mjs and relay.mjs.map are
  * @throws KitError `file-unreadable`
  */
-export async function readRelayBundle(folder: string): Promise<RelayBundle> {
-  const file = path.join(folder, "relay.mjs");
+export async function readRelayBundle(folder: string, what: ProgramName = "relay"): Promise<RelayBundle> {
+  const file = path.join(folder, `${what}.mjs`);
   try {
-    return describeRelayBundle(await readFile(file), await readFile(`${file}.map`));
+    return describeBundle(await readFile(file), await readFile(`${file}.map`), what);
   } catch (cause) {
     throw new KitError("file-unreadable", {
-      message: "The relay's bundle is missing from the package.",
+      message: `The ${what}'s bundle is missing from the package.`,
       where: file,
       fix: "Install the package again.",
       cause,
@@ -88,11 +111,12 @@ const requireShim =
   'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);';
 
 /** The bundle's first line: a person with nothing but the file can tell what it is, and so can `readRelayBundle`. */
-const banner = "// derpkit relay ";
+const bannerOf = (what: ProgramName): string => `// derpkit ${what} `;
 
-function describeRelayBundle(code: Buffer, map: Buffer): RelayBundle {
+function describeBundle(code: Buffer, map: Buffer, what: ProgramName): RelayBundle {
   const [firstLine = ""] = code.toString("utf8", 0, 200).split("\n");
-  if (!firstLine.startsWith(banner)) throw new Error("the file does not begin with the relay's version");
+  const banner = bannerOf(what);
+  if (!firstLine.startsWith(banner)) throw new Error(`the file does not begin with the ${what}'s version`);
   return {
     code,
     map,
@@ -123,6 +147,7 @@ const options: BuildOptions = {
 async function bundle(
   root: string,
   entry: string,
+  what: ProgramName,
   version: string,
   notices: string,
 ): Promise<BuildResult<{ metafile: true; write: false }>> {
@@ -133,7 +158,7 @@ async function bundle(
       absWorkingDir: root,
       entryPoints: [entry],
       // Nothing is written. Paths in the source map are relative to this one.
-      outfile: "dist/relay.mjs",
+      outfile: `dist/${what}.mjs`,
       write: false,
       metafile: true,
       logLevel: "silent",
@@ -143,7 +168,7 @@ async function bundle(
         "process.env.WS_NO_BUFFER_UTIL": '"1"',
         "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
       },
-      banner: { js: `${banner}${version}\n${requireShim}` },
+      banner: { js: `${bannerOf(what)}${version}\n${requireShim}` },
       footer: { js: notices },
     });
   } catch (cause) {

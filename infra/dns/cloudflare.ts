@@ -34,7 +34,8 @@ export async function openCloudflare(zone: string, ttl: number, offline: boolean
               proxied: false,
               ...contentOf(record),
             },
-            { ...options, deleteBeforeReplace: true },
+            // Who may certify a name changes with the configuration; where it leads to is the node's identity.
+            { ...options, deleteBeforeReplace: true, ...(record.type === "CAA" ? { protect: false } : {}) },
           ),
       ),
   };

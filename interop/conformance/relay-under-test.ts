@@ -12,7 +12,7 @@ import { renderKeyFile } from "../../relay/crypto/key-file.ts";
 import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { createSelfSigned } from "../../relay/crypto/self-signed.ts";
 import { certificatePaths } from "../../relay/config/certificate-files.ts";
-import { relayBundle } from "../../scripts/build/relay-bundle.ts";
+import { relayBundle } from "../../infra/delivery/relay-bundle.ts";
 import { findProgram, whyNotFound } from "../../scripts/conformance/programs.ts";
 import { freePort } from "../test-ports.ts";
 

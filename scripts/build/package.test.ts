@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { buildPackage } from "./package.ts";
-import { buildRelayBundle } from "./relay-bundle.ts";
+import { buildRelayBundle, buildUpdaterBundle } from "../../infra/delivery/relay-bundle.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 
@@ -21,7 +21,7 @@ await writeFile(path.join(dist, "bundles", "kept"), "");
 await mkdir(path.join(dist, "infra"));
 await writeFile(path.join(dist, "infra", "stale.js"), "");
 const relay = await buildRelayBundle(root);
-await buildPackage(root, dist, relay);
+await buildPackage(root, dist, { relay, updater: await buildUpdaterBundle(root) });
 
 const files = (await readdir(dist, { recursive: true })).map((name) => name.replaceAll(path.sep, "/"));
 
@@ -62,7 +62,7 @@ test("the package can be imported by its name", async () => {
 
 test("the package's commands use the bundle that was built", async () => {
   const script =
-    'const { relayBundle } = await import("./dist/scripts/build/relay-bundle.js"); console.log((await relayBundle()).sha256)';
+    'const { relayBundle } = await import("./dist/infra/delivery/relay-bundle.js"); console.log((await relayBundle()).sha256)';
   const { stdout } = await runNode("--input-type=module", "-e", script);
   assert.equal(stdout, `${relay.sha256}\n`);
 });

@@ -6,7 +6,7 @@ import path from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { KitError } from "../../relay/errors.ts";
-import type { RelayBundle } from "./relay-bundle.ts";
+import type { RelayBundle } from "../../infra/delivery/relay-bundle.ts";
 
 /** Read by a Node.js that may be too old for anything else, so they are published as they are. */
 const plainFiles = ["infra/main.mjs", "scripts/run.mjs"];
@@ -15,18 +15,25 @@ const plainFiles = ["infra/main.mjs", "scripts/run.mjs"];
  * Fills a folder with what the package publishes.
  *
  * @param root absolute path of the project
+ * @param programs each a file of its name
  * @param dist absolute path of the folder; what an earlier build left in it is removed, but for `bundles`, which
  *   `npm run bundle` writes and whose manifests carry their sequence on
  * @throws KitError `build-failed` with the compiler's messages
  */
-export async function buildPackage(root: string, dist: string, relay: RelayBundle): Promise<void> {
+export async function buildPackage(
+  root: string,
+  dist: string,
+  programs: Readonly<Record<string, RelayBundle>>,
+): Promise<void> {
   await mkdir(dist, { recursive: true });
   const stale = (await readdir(dist)).filter((name) => name !== "bundles");
   await Promise.all(stale.map((name) => rm(path.join(dist, name), { recursive: true })));
   await compile(root, dist);
   await Promise.all(plainFiles.map((file) => cp(path.join(root, file), path.join(dist, file))));
-  await writeFile(path.join(dist, "relay.mjs"), relay.code);
-  await writeFile(path.join(dist, "relay.mjs.map"), relay.map);
+  for (const [name, { code, map }] of Object.entries(programs)) {
+    await writeFile(path.join(dist, `${name}.mjs`), code);
+    await writeFile(path.join(dist, `${name}.mjs.map`), map);
+  }
 }
 
 /** Node runs no TypeScript under `node_modules`. */

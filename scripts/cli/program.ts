@@ -8,6 +8,7 @@ import type {
 } from "@pulumi/pulumi/proto/resource_pb.js";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { FleetNode } from "../../infra/clouds/cloud.ts";
+import type { FleetConfig } from "../../infra/config/fleet.ts";
 import type { DerpMap } from "../../infra/derpmap/derp-map.ts";
 import type { DnsRecord } from "../../infra/dns/dns.ts";
 import { declareFleet, prepareFleet } from "../../infra/program.ts";
@@ -36,6 +37,8 @@ export interface ProgramResult {
   readonly dnsRecords: readonly DnsRecord[];
   /** What to do now, in words. */
   readonly next: readonly string[];
+  /** The configuration that all this comes from. */
+  readonly config: FleetConfig;
 }
 
 /**
@@ -65,7 +68,7 @@ export async function runProgram(
   await pulumi.runtime.runInPulumiStack(async () => declareFleet(fleet));
   // The stack's outputs are complete before the last resource is registered.
   await pulumi.runtime.disconnect();
-  return recorder.result();
+  return { ...recorder.result(), config: fleet.config };
 }
 
 /** Takes the engine's place and keeps what the SDK sends it. */
@@ -96,9 +99,11 @@ class Recorder extends MockMonitor {
   }
 
   /** To be called when everything is registered. The stack is first: the others wait for it, being below it. */
-  result(): ProgramResult {
+  result(): Omit<ProgramResult, "config"> {
     const resources = [...this.#recorded.values()];
-    const outputs: Omit<ProgramResult, "resources"> = JSON.parse(JSON.stringify(resources[0]?.outputs));
+    const outputs: Omit<ProgramResult, "resources" | "config"> = JSON.parse(
+      JSON.stringify(resources[0]?.outputs),
+    );
     const { derpMap, nodes, dnsRecords, next } = outputs;
     return { resources, derpMap, nodes, dnsRecords, next };
   }

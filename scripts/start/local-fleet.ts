@@ -8,8 +8,8 @@ import type { KitError } from "../../relay/errors.ts";
 import { renderUpdaterEvent } from "../../relay/updater/event.ts";
 import { folderSource } from "../../relay/updater/source.ts";
 import { startUpdater, type Updater } from "../../relay/updater/updater.ts";
-import { publishRegionBundle } from "../build/region-bundle.ts";
-import type { RelayBundle } from "../build/relay-bundle.ts";
+import { publishRegionBundle } from "../../infra/delivery/region-bundle.ts";
+import type { RelayBundle } from "../../infra/delivery/relay-bundle.ts";
 import { trustedKeyOf } from "../build/signing-key.ts";
 import { createChildService } from "./child-service.ts";
 

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KitError, renderError } from "../../relay/errors.ts";
+import { parseFleetConfig } from "./parse.ts";
+
+const region = {
+  id: 901,
+  code: "frk",
+  name: "Frankfurt",
+  cloud: "aws",
+  location: "eu-central-1",
+  admission: { tailnetApi: { clientId: "kReader", secret: "reader" } },
+};
+const fleet = {
+  "derpkit:domain": "derp.example.com",
+  "derpkit:delivery": JSON.stringify({ url: "https://downloads.example.com" }),
+  "derpkit:trustedKeys": JSON.stringify([`MCowBQYDK2VwAyEA${"A".repeat(43)}=`]),
+};
+const canary = "hunter2-4d1f";
+
+/** What is said of a configuration. @param secretKeys without namespace */
+function problemsOf(values: Readonly<Record<string, unknown>>, secretKeys: readonly string[] = []): string {
+  const texts = Object.entries(values).map(([key, value]): [string, string] => [
+    `derpkit:${key}`,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  try {
+    parseFleetConfig({
+      where: "test",
+      values: { ...fleet, ...Object.fromEntries(texts) },
+      secretKeys: new Set(secretKeys.map((key) => `derpkit:${key}`)),
+    });
+    return "";
+  } catch (error) {
+    assert.ok(error instanceof KitError);
+    return renderError(error);
+  }
+}
+
+test("a secret is a key of its own, which a region names", () => {
+  assert.equal(problemsOf({ regions: [region], reader: canary }, ["reader"]), "");
+});
+
+test("regions may share a secret", () => {
+  const other = { ...region, id: 902, code: "dbl", location: "eu-west-1" };
+  assert.equal(problemsOf({ regions: [region, other], reader: canary }, ["reader"]), "");
+});
+
+const wrong: Readonly<Record<string, readonly [said: string, says: RegExp]>> = {
+  "is missing": [
+    problemsOf({ regions: [region] }),
+    /regions\[0\]\.admission\.tailnetApi\.secret: names derpkit:reader, which is missing; run `pulumi config set --secret derpkit:reader`/,
+  ],
+  "is in clear": [
+    problemsOf({ regions: [region], reader: canary }),
+    /derpkit:reader: is in clear, and a region names it as a secret; have a new one made/,
+  ],
+  "nobody names": [
+    problemsOf({ regions: [region], reader: canary, raeder: canary }, ["reader", "raeder"]),
+    /derpkit:raeder: is a secret that nothing here names/,
+  ],
+  "has the name of another key": [
+    problemsOf({
+      regions: [{ ...region, admission: { tailnetApi: { clientId: "k", secret: "domain" } } }],
+    }),
+    /tailnetApi\.secret: is domain, a key of its own; choose another name/,
+  ],
+  "stands in the place of its name": [
+    problemsOf({
+      regions: [{ ...region, admission: { tailnetApi: { clientId: "k", secret: { secure: canary } } } }],
+    }),
+    /tailnetApi\.secret: is or holds a secret/,
+  ],
+  "stands beside its name": [
+    problemsOf({ regions: [region], reader: canary, domain: canary }, ["reader", "domain"]),
+    /derpkit:domain: is or holds a secret/,
+  ],
+};
+
+for (const [what, [said, says]] of Object.entries(wrong)) {
+  test(`a secret that ${what} is refused with its path, and is not shown`, () => {
+    assert.match(said, says);
+    assert.doesNotMatch(said, new RegExp(canary));
+  });
+}
+
+test("names that JavaScript's objects have of their own are no secrets that are there", () => {
+  const admission = { tailnetApi: { clientId: "k", secret: "constructor" } };
+  assert.match(
+    problemsOf({ regions: [{ ...region, admission }] }),
+    /names derpkit:constructor, which is missing/,
+  );
+});

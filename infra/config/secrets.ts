@@ -1,0 +1,56 @@
+/**
+ * The keys that are secrets: those, and only those, that a region names as such.
+ *
+ * They lie at the top level and are never looked at here: only such a key stays a secret all the way, as a value within a
+ * list or mapping reaches the program in clear.
+ */
+import type { Problem } from "../../relay/errors.ts";
+import { secretsOfAdmission } from "./admission.ts";
+import { childPath } from "./path.ts";
+import { itemsOf, membersOf } from "./raw.ts";
+
+/** Top-level keys, without namespace. */
+interface WrittenKeys {
+  readonly secret: ReadonlySet<string>;
+  readonly clear: ReadonlySet<string>;
+  /** Those of the schema. */
+  readonly known: ReadonlySet<string>;
+}
+
+/** The secrets that a configuration names, each once. */
+export function namedSecrets(raw: unknown): ReadonlySet<string> {
+  return new Set(references(raw).map(({ name }) => name));
+}
+
+/** Finds secrets that are missing, in clear, or nobody's. No message shows a value. */
+export function findSecretProblems(raw: unknown, { secret, clear, known }: WrittenKeys): Problem[] {
+  const named = references(raw);
+  const names = new Set(named.map(({ name }) => name));
+  const wrong = named.flatMap(({ path, name }) => {
+    if (known.has(name)) return [{ path, message: `is ${name}, a key of its own; choose another name` }];
+    if (secret.has(name) || clear.has(name)) return [];
+    const message = `names derpkit:${name}, which is missing; run \`pulumi config set --secret derpkit:${name}\``;
+    return [{ path, message }];
+  });
+  const open = [...names]
+    .filter((name) => clear.has(name) && !known.has(name))
+    .map((name) => ({ path: childPath(undefined, name), message: openMessage(name) }));
+  const strangers = [...secret]
+    .filter((name) => !known.has(name) && !names.has(name))
+    .map((name) => ({
+      path: childPath(undefined, name),
+      message: "is a secret that nothing here names; name it where it is needed, or remove it",
+    }));
+  return [...wrong, ...open, ...strangers];
+}
+
+function openMessage(name: string): string {
+  return `is in clear, and a region names it as a secret; have a new one made, and run \`pulumi config set --secret derpkit:${name}\``;
+}
+
+function references(raw: unknown) {
+  const regions = childPath(undefined, "regions");
+  return itemsOf(membersOf(raw)["regions"]).flatMap((region, index) =>
+    secretsOfAdmission(membersOf(region), childPath(regions, index)),
+  );
+}

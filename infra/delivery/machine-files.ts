@@ -1,0 +1,51 @@
+/** What a region's machines are delivered besides the relay and its configuration. */
+import { credentialNames } from "../bootstrap/credentials.ts";
+import { type RuntimeArchive, runtimeArchive } from "../bootstrap/runtimes.ts";
+import { stage1 } from "../bootstrap/stage1.ts";
+import { renderUnits } from "../bootstrap/units.ts";
+import { architectureOf } from "../clouds/architecture.ts";
+import type { FleetNode } from "../clouds/cloud.ts";
+import type { FleetConfig, RegionConfig } from "../config/fleet.ts";
+import type { RelayBundle } from "./relay-bundle.ts";
+
+export interface MachineFiles {
+  /** Of every node of the region. */
+  readonly shared: ReadonlyMap<string, Uint8Array>;
+  /** Of one node each, by its name. */
+  readonly ofNodes: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
+  /** Where else a file may be had. */
+  readonly mirrors: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The runtime of a region's machines; undefined where they are this one. */
+export function runtimeOf(
+  { cloud, size }: Pick<RegionConfig, "cloud" | "size">,
+  { runtime }: Pick<FleetConfig, "runtime">,
+): RuntimeArchive | undefined {
+  return cloud === "local" ? undefined : runtimeArchive(runtime, architectureOf(cloud, size));
+}
+
+/** Puts the files of a region's machines together. @param archive the bytes of `runtime` */
+export function buildMachineFiles(
+  { http, admission }: Pick<RegionConfig, "http" | "admission">,
+  nodes: readonly Pick<FleetNode, "name" | "derpPort" | "stunPort">[],
+  updater: Pick<RelayBundle, "code">,
+  runtime: RuntimeArchive,
+  archive: Uint8Array,
+): MachineFiles {
+  const credentials = credentialNames(admission);
+  return {
+    shared: new Map<string, Uint8Array>([
+      ["stage1.sh", Buffer.from(stage1)],
+      ["updater.mjs", updater.code],
+      [runtime.file, archive],
+    ]),
+    ofNodes: new Map(
+      nodes.map(({ name, derpPort, stunPort }) => {
+        const units = [...renderUnits({ derpPort, stunPort, http, credentials })];
+        return [name, new Map(units.map(([unit, text]) => [`units/${name}/${unit}`, Buffer.from(text)]))];
+      }),
+    ),
+    mirrors: new Map([[runtime.file, runtime.mirrors]]),
+  };
+}

@@ -1,0 +1,99 @@
+/** Waves and their gates under Pulumi's engine: real relays on loopback stand for the machines, which do not boot here. */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { CloudFleet } from "./cloud-fleet.ts";
+import { createPlace, type RelayPlace, startRelayProcess } from "./relay-process.ts";
+import { type CloudObject, whyNoClouds } from "./simcloud.ts";
+
+const timeout = 900_000;
+const skip = whyNoClouds ?? false;
+
+/** The port tells the regions apart: which of them gets which address is the cloud's affair. */
+const ports = { 901: 8441, 902: 8442 } as const;
+type Id = keyof typeof ports;
+const ids = [901, 902] as const;
+const stunPort = (id: Id): number => ports[id] + 100;
+
+/** All that the cloud may give. */
+const addresses = Array.from({ length: 40 }, (_, n) => `203.0.113.${n + 1}`);
+
+function renderRegion(id: Id, { pin }: RelayPlace["files"]): string {
+  return `
+    - id: ${id}
+      code: r${id}
+      name: Region ${id}
+      cloud: hetzner
+      location: fsn1
+      wave: ${id - 900}
+      addresses: [ipv4]
+      certificates: pinned
+      admission: { anyone: true }
+      nodes:
+        - { pin: "${pin}", derpPort: ${ports[id]}, stunPort: ${stunPort(id)} }`;
+}
+
+/** A fleet of two waves whose relays run here. */
+async function startGatedFleet(t: TestContext) {
+  const places = new Map<Id, RelayPlace>();
+  for (const id of ids) places.set(id, await createPlace(t, `${id}a.derp.example.com`, undefined));
+  const detours = [...places].flatMap(([id, place]) =>
+    addresses.flatMap((address) => [
+      `${address}:${ports[id]}=127.0.0.1:${place.derpPort}`,
+      `${address}:${stunPort(id)}=127.0.0.1:${place.stunPort}`,
+    ]),
+  );
+  const fleet = await CloudFleet.start("pinned", { DERPKIT_CONNECT_TO: detours.join(",") });
+  t.after(() => fleet[Symbol.asyncDispose]());
+  const regions = [...places].map(([id, { files }]) => renderRegion(id, files)).join("");
+  fleet.edit(
+    (text) =>
+      `${text
+        .replace(
+          "derpkit:gate: skip",
+          "derpkit:verify: { firstBootMinutes: 1, upgradeMinutes: 1 }\n  derpkit:domain: derp.example.com",
+        )
+        .replace(/ {2}derpkit:regions:[^]*$/, "")}  derpkit:regions:${regions}\n`,
+  );
+  const relays = await Promise.all(
+    [...places.values()].map((place) => startRelayProcess(t, { kind: "node", ...place })),
+  );
+  const serverOf = async (id: Id): Promise<CloudObject | undefined> =>
+    (await fleet.clouds.state()).hetzner["servers"]?.find(
+      ({ labels }) => Object(labels)["derpkit-region"] === String(id),
+    );
+  return { fleet, relays, serverOf };
+}
+
+test(
+  "each wave is shown to serve before the next is touched, and a wave that is not stops the rest",
+  { skip, timeout },
+  async (t) => {
+    const { fleet, relays, serverOf } = await startGatedFleet(t);
+    const first = fleet.up();
+    assert.equal(first.status, 0, first.text);
+    const gates = fleet.project.resources("pinned").filter(({ type }) => type === "command:local:Command");
+    assert.deepEqual(
+      gates.map(({ outputs }) => String(outputs?.["stdout"]).replace(/[0-9a-f]{12}$/, "…")),
+      ["r901 serves bundle …", "r902 serves bundle …"],
+    );
+    fleet.staysAsItIs();
+
+    const before = new Map(
+      await Promise.all(ids.map(async (id) => [id, (await serverOf(id))?.["id"]] as const)),
+    );
+    await relays[0]?.kill();
+    fleet.edit((text) => text.replaceAll("location: fsn1", "location: fsn1\n      generation: 2"));
+    const { status, text } = fleet.up();
+    assert.notEqual(status, 0);
+    assert.match(text, /derp-901-gate[^]*r901 does not serve what it was given/);
+    assert.notEqual((await serverOf(901))?.["id"], before.get(901), "the first wave was rebuilt");
+    assert.equal((await serverOf(902))?.["id"], before.get(902), "the second was not touched");
+
+    await relays[0]?.restart();
+    const second = fleet.up();
+    assert.equal(second.status, 0, second.text);
+    assert.notEqual((await serverOf(902))?.["id"], before.get(902));
+    assert.deepEqual(fleet.pendingOperations(), []);
+    fleet.staysAsItIs();
+  },
+);
