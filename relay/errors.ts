@@ -114,6 +114,13 @@ export const errorTable = {
     summary: "A relay could not open one of its sockets.",
     fix: "Check the listen address, and that the process may bind the port.",
   },
+  "sockets-invalid": {
+    exit: 1,
+    summary: "The sockets that systemd passes are not those that a relay takes.",
+    fix:
+      "Give each socket unit one socket and the FileDescriptorName= that says what it is for: derp (ListenStream=), " +
+      "stun (ListenDatagram=), http (ListenStream=); BindIPv6Only=both makes one socket do for IPv4 and IPv6.",
+  },
   "relay-exited": {
     exit: 1,
     summary: "A relay ended without being asked to.",

@@ -1,49 +1,13 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { certificatePin } from "./crypto/self-signed.ts";
+import { startProcess } from "./testing/relay-process.ts";
 import { joinRelay } from "./testing/running-relay.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { packageVersion } from "./version.ts";
-
-interface RelayProcess {
-  readonly child: ChildProcess;
-  /** What it has printed so far, standard output and standard error. */
-  output(): string;
-  /** Resolves when it has printed the text. */
-  printed(text: string): Promise<void>;
-  /** Resolves with the exit status. */
-  readonly exit: Promise<number | null>;
-}
-
-function startProcess(t: TestContext, folder: string, ...args: readonly string[]): RelayProcess {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
-    cwd: folder,
-    env: { STATE_DIRECTORY: folder },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  t.after(() => child.kill("SIGKILL"));
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  const exit = once(child, "close").then(([code]) => code as number | null);
-  const printed = async (text: string): Promise<void> => {
-    while (!output.includes(text)) {
-      const more = once(child.stderr, "data").then(() => true);
-      const going = await Promise.race([more, exit.then(() => false)]);
-      if (!going && !output.includes(text)) throw new Error(`it ended and had printed:\n${output}`);
-    }
-  };
-  return { child, output: () => output, printed, exit };
-}
 
 async function folderWith(t: TestContext, config: object): Promise<string> {
   const folder = temporaryFolder(t);

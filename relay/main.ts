@@ -8,6 +8,7 @@ import { parseRelayConfig } from "./config/load.ts";
 import { usualStateDirectory } from "./config/usual-places.ts";
 import { KitError, renderError } from "./errors.ts";
 import { startRelay } from "./relay.ts";
+import { takePassedSockets } from "./systemd/activation.ts";
 import { bundled, version } from "./version.ts";
 
 /** A process that does not manage to stop in time is ended. */
@@ -17,6 +18,7 @@ async function main(): Promise<void> {
   const flags = parseFlags(process.argv.slice(2), process.cwd());
   if (flags.help) return void process.stdout.write(`${renderUsage()}\n`);
   if (flags.version) return void process.stdout.write(`${version}\n`);
+  const sockets = takePassedSockets(process.env, process.pid);
   const text =
     flags.config === undefined ? undefined : await readText(flags.config, "The config file cannot be read.");
   const config = parseRelayConfig(text, flags.options, flags.config);
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
     bundle: await ownDigest(),
     log,
     env: process.env,
+    sockets,
   });
   started = true;
   const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;

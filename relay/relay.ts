@@ -16,12 +16,14 @@ import { startMeshClient } from "./mesh/mesh-client.ts";
 import { createAcceptLimit } from "./net/accept-limit.ts";
 import { type DerpServer, startDerpServer } from "./net/derp-server.ts";
 import { type HttpPort, startHttpPort } from "./net/http-port.ts";
+import type { ListenPlace } from "./net/listen.ts";
 import type { TlsOptions } from "./net/main-listener.ts";
 import type { RouteContext } from "./net/routes.ts";
 import type { TlsCounters } from "./net/tls-counters.ts";
 import { createParts, type Parts } from "./parts.ts";
 import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
 import { startStunServer, type StunServer } from "./stun/server.ts";
+import type { PassedSockets, SocketName } from "./systemd/activation.ts";
 
 export interface RelayDependencies {
   /** Folder that relative paths of the config start from. */
@@ -34,6 +36,8 @@ export interface RelayDependencies {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds between the rounds of the relay's probes of itself; 5 s by default. */
   readonly probeEveryMs?: number;
+  /** Sockets that somebody else has opened, to listen on in the place of own ones. The relay closes its descriptors. */
+  readonly sockets?: PassedSockets;
 }
 
 export interface Relay extends AsyncDisposable {
@@ -68,7 +72,7 @@ const tickMs = 250;
  */
 export async function startRelay(config: RelayConfig, dependencies: RelayDependencies): Promise<Relay> {
   const settings = await readSettings(config, dependencies);
-  const { log } = dependencies;
+  const { log, sockets = {} } = dependencies;
   await using acquired = new AsyncDisposableStack();
   const certificates = acquired.use(await startCertificates(settings, dependencies));
   const parts = createParts(settings, { ...dependencies, now });
@@ -83,9 +87,11 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
 
   acquired.use(admission);
   acquired.use(startRefreshing({ config, bootstrapDns: parts.bootstrapDns, random: Math.random, log }));
-  const stun = acquired.use(await startStun(settings, parts, certificates, log));
-  const http = acquired.use(await startRedirects(settings, parts, routes));
-  const derp = acquired.use(await startMain(settings, parts, routes, certificates));
+  const stun = acquired.use(await startStun(settings, parts, certificates, dependencies));
+  const http = acquired.use(await startRedirects(settings, parts, routes, sockets));
+  const derp = acquired.use(await startMain(settings, parts, routes, certificates, sockets));
+  for (const name of findUnused(settings, sockets))
+    log(`the socket ${name} that is passed to the relay is not used: the options want none`);
   certificates?.start(challengePorts(derp, http));
   for (const client of startMesh(settings, parts, log)) acquired.use(client);
   const probing = acquired.use(selfProbes.start({ derp, certificates, stun, core }));
@@ -195,13 +201,14 @@ async function startStun(
   { config, listen }: Settings,
   { stunCounters, selfProbes }: Parts,
   certificates: KeptSource | undefined,
-  log: RelayDependencies["log"],
+  { log, sockets }: RelayDependencies,
 ): Promise<StunServer | undefined> {
   if (!config.stun) return undefined;
   const isBare = watchForNone(certificates);
   return startStunServer({
     host: listen.host,
     port: config.stunPort,
+    passed: sockets?.stun,
     counters: stunCounters,
     isSilent: () => selfProbes.isSilent() || (config.selfProbe && isBare()),
     isOwnProbe: selfProbes.isOwnDatagram,
@@ -225,9 +232,14 @@ async function startRedirects(
   { config, listen, tls }: Settings,
   { caps }: Parts,
   routes: RouteContext,
+  sockets: PassedSockets,
 ): Promise<HttpPort | undefined> {
-  if (!tls || config.httpPort < 0) return undefined;
-  return startHttpPort({ host: listen.host, port: config.httpPort }, routes, caps);
+  if (!wantsRedirects({ config, tls })) return undefined;
+  return startHttpPort(placeOf(sockets.http, { host: listen.host, port: config.httpPort }), routes, caps);
+}
+
+function wantsRedirects({ config, tls }: Pick<Settings, "config" | "tls">): boolean {
+  return tls && config.httpPort >= 0;
 }
 
 async function startMain(
@@ -235,19 +247,34 @@ async function startMain(
   parts: Parts,
   routes: RouteContext,
   certificates: CertificateSource | undefined,
+  sockets: PassedSockets,
 ): Promise<DerpServer> {
   const { listen, keepaliveMs } = settings;
   const { core, caps, selfProbes, tlsCounters } = parts;
   return startDerpServer({
     ...routes,
     core,
-    listen,
+    listen: placeOf(sockets.derp, listen),
     tls: certificates && createTls(settings, certificates, tlsCounters),
     isOwnProbe: selfProbes.isOwnConnection,
     caps,
     keepaliveMs,
     now,
   });
+}
+
+function placeOf(passed: number | undefined, own: ListenPlace): ListenPlace {
+  return passed === undefined ? own : { fd: passed };
+}
+
+/** Passed sockets that nobody reads: whoever comes to one would wait for nothing, which the operator has to know. */
+function findUnused({ config, tls }: Settings, sockets: PassedSockets): string[] {
+  const isUsed: Readonly<Record<SocketName, boolean>> = {
+    derp: true,
+    stun: config.stun,
+    http: wantsRedirects({ config, tls }),
+  };
+  return (Object.keys(sockets) as SocketName[]).filter((name) => !isUsed[name]);
 }
 
 /** Each thing for itself: a mistake in one does not keep the others from being read. */

@@ -167,6 +167,9 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/version.ts",
     ],
     why: "on a machine the updater asks the relay as a client does, and shares nothing of its behaviour with it",
+    from: "relay/systemd/",
+    to: ["relay/systemd/", "relay/errors.ts"],
+    why: "what systemd passes and is told is the process's affair; the relay itself runs the same without it",
   },
   {
     from: "relay/updater/",
@@ -292,6 +295,7 @@ const pureFolders = [
   "relay/certificates/renewal.ts",
   "relay/certificates/state.ts",
   "relay/certificates/steps.ts",
+  "relay/systemd/activation.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
   "scripts/bench/cases.ts",

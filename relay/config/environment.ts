@@ -15,6 +15,12 @@ export const environment: readonly Variable[] = [
     ours: true,
   },
   {
+    name: "LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES",
+    description:
+      "Sockets that systemd passes, by the FileDescriptorName= of their units: `derp` and `http` (TCP) and `stun` (UDP). The relay listens on each in the place of one of its own; what the options say of its address and port does not matter then.",
+    ours: true,
+  },
+  {
     name: "HOME, XDG_CACHE_HOME",
     description: "Where certificates, the mesh key and a setec server's secrets lie if no flag says.",
   },

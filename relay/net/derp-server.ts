@@ -3,15 +3,14 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ListenAddress } from "../config/listen-address.ts";
 import type { RelayCore } from "../core/core.ts";
 import { encodeIp, mapIp } from "../ip-address.ts";
 import { parseConnectTarget, tunnelTo } from "./ace.ts";
 import { attachSession, type OpenSession } from "./attach-session.ts";
 import { type ConnectionCaps, type Place, takePlace } from "./connection-caps.ts";
 import { farEnd } from "./far-end.ts";
-import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
+import { listenOn, type ListenPlace } from "./listen.ts";
 import {
   createPlainListener,
   createTlsListener,
@@ -24,7 +23,7 @@ import { attachWebSocket } from "./websocket.ts";
 
 export interface DerpServerOptions extends RouteContext {
   readonly core: RelayCore;
-  readonly listen: ListenAddress;
+  readonly listen: ListenPlace;
   /** Undefined for plain HTTP, behind a proxy that does TLS. */
   readonly tls: TlsOptions | undefined;
   /** Tells a connection of the relay's own probes, which no limit turns away and no metric counts. */
@@ -108,10 +107,10 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
     },
   });
   listener.serve(serveHttp);
-  await listenOn(server, options.listen, "The relay");
+  const address = await listenOn(server, options.listen, "The relay");
 
   return {
-    address: server.address() as AddressInfo,
+    address,
     get connections() {
       return sockets.size;
     },

@@ -1,10 +1,6 @@
 /** Between Node's HTTP messages and the plain requests and answers that are decided on. */
-import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
-import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ListenAddress } from "../config/listen-address.ts";
-import { KitError } from "../errors.ts";
 import type { PendingAnswer, PlainAnswer } from "./http-answers.ts";
 import { connectionHeader, goesOn, type RequestHead } from "./http-request.ts";
 
@@ -73,25 +69,4 @@ function headerLines(
     if (value !== undefined && headers[name] === undefined) lines.push([name, value]);
   }
   return lines;
-}
-
-/**
- * Has a server listen.
- *
- * @param who the subject of the sentence that says why it cannot
- * @throws KitError `port-in-use` or `listen-failed`
- */
-export async function listenOn(server: Server, { host, port }: ListenAddress, who: string): Promise<void> {
-  const listening = once(server, "listening");
-  server.listen({ port, ...(host === undefined ? {} : { host }) });
-  try {
-    await listening;
-  } catch (cause) {
-    const inUse = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
-    throw new KitError(inUse ? "port-in-use" : "listen-failed", {
-      message: `${who} cannot listen on TCP port ${port}.`,
-      where: host ?? "every address",
-      cause,
-    });
-  }
 }

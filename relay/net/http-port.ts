@@ -1,10 +1,9 @@
 /** The plain HTTP listener beside HTTPS. DERP is not served here; the debug pages are, under the same rule. */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import type { ListenAddress } from "../config/listen-address.ts";
 import { type ConnectionCaps, takePlace } from "./connection-caps.ts";
-import { listenOn } from "./http-messages.ts";
 import { createHttpServer } from "./http-server.ts";
+import { listenOn, type ListenPlace } from "./listen.ts";
 import { answerBeside, type RouteContext } from "./routes.ts";
 
 export interface HttpPort extends AsyncDisposable {
@@ -17,7 +16,7 @@ export interface HttpPort extends AsyncDisposable {
  * @throws KitError `port-in-use` or `listen-failed`
  */
 export async function startHttpPort(
-  listen: ListenAddress,
+  listen: ListenPlace,
   context: RouteContext,
   caps: ConnectionCaps,
 ): Promise<HttpPort> {
@@ -31,9 +30,9 @@ export async function startHttpPort(
     socket.on("close", () => sockets.delete(socket));
     serveHttp(socket);
   });
-  await listenOn(server, listen, "Plain HTTP");
+  const address = await listenOn(server, listen, "Plain HTTP");
   return {
-    address: server.address() as AddressInfo,
+    address,
     async [Symbol.asyncDispose]() {
       const closed = once(server, "close");
       server.close();

@@ -1,11 +1,12 @@
 /** The UDP socket that answers STUN binding requests. */
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { createSocket, type RemoteInfo, type Socket, type SocketType } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, isIPv4, isIPv6 } from "node:net";
 import timers from "node:timers/promises";
 import { KitError } from "../errors.ts";
 import { normaliseIp } from "../ip-address.ts";
 import { decodeBindingRequest, encodeBindingResponse } from "./message.ts";
+import { typeOfPassed } from "./passed-socket.ts";
 
 /** Counts since they were created, named after the labels of derper's `stun_requests` and `stun_addrfamily`. */
 export interface StunCounters {
@@ -28,6 +29,11 @@ export interface StunServerOptions {
   readonly host: string | undefined;
   /** UDP port; 0 asks the system for a free one. */
   readonly port: number;
+  /**
+   * Descriptor of a socket that somebody else has bound, in the place of one at this host and port. This descriptor is
+   * closed at the end; whoever passed the socket has another.
+   */
+  readonly passed?: number | undefined;
   readonly counters: StunCounters;
   readonly log: (message: string) => void;
   /** True while nobody is to be answered, so that clients turn elsewhere. Never, by default. */
@@ -42,7 +48,7 @@ export interface StunServer extends AsyncDisposable {
 
 /** Takes what is not to be counted. */
 const uncounted = createStunCounters();
-/** How long a socket that could not be read stays closed. */
+/** How long a socket that could not be read stays closed; a passed one stays open, and what comes so soon is not logged. */
 const pauseMs = 1_000;
 
 /**
@@ -51,7 +57,9 @@ const pauseMs = 1_000;
  * @throws KitError `port-in-use` or `listen-failed`
  */
 export async function startStunServer(options: StunServerOptions): Promise<StunServer> {
-  const socket = await openSocket(options.host, options.port);
+  const socket = await (options.passed === undefined
+    ? openSocket(options.host, options.port)
+    : takeSocket(options.passed));
   const address = socket.address();
   const stopping = new AbortController();
   const stopped = serve(socket, { ...options, port: address.port }, stopping.signal);
@@ -87,7 +95,7 @@ async function serveSocket(
 ): Promise<Error | undefined> {
   socket.on("message", (datagram, source) => handleDatagram(socket, datagram, source, options));
   const error = await new Promise<Error | undefined>((resolve) => {
-    socket.on("error", resolve);
+    socket.on("error", options.passed === undefined ? resolve : createFaultNote(options));
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
@@ -95,6 +103,18 @@ async function serveSocket(
     socket.close(resolve);
   });
   return error;
+}
+
+/** What a passed socket's fault comes to: it stays, for nobody but who has passed it could open it again. */
+function createFaultNote({ counters, log }: StunServerOptions): (error: Error) => void {
+  let quietUntil = 0;
+  return (error) => {
+    counters.readError += 1;
+    const now = performance.now();
+    if (now < quietUntil) return;
+    quietUntil = now + pauseMs;
+    log(`STUN cannot read, and goes on: ${error.message}`);
+  };
 }
 
 /** Opens the socket after a pause, as often as it takes; undefined if it is told to stop before. */
@@ -128,12 +148,29 @@ async function openSocket(host: string | undefined, port: number): Promise<Socke
   }
 }
 
+/** @throws KitError `listen-failed` */
+async function takeSocket(fd: number): Promise<Socket> {
+  try {
+    return await whenBound(typeOfPassed(fd), (socket) => void socket.bind({ fd }));
+  } catch (cause) {
+    throw new KitError("listen-failed", {
+      message: `STUN cannot use the socket that is passed as descriptor ${fd}.`,
+      fix: "Pass a UDP socket: ListenDatagram= with an address or a port.",
+      cause,
+    });
+  }
+}
+
 /** Binds a socket; `::` takes IPv4 as well. */
-async function bind(host: string, port: number): Promise<Socket> {
-  const socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
+function bind(host: string, port: number): Promise<Socket> {
+  return whenBound(isIPv6(host) ? "udp6" : "udp4", (socket) => void socket.bind(port, host));
+}
+
+async function whenBound(type: SocketType, bindTo: (socket: Socket) => void): Promise<Socket> {
+  const socket = createSocket(type);
   try {
     const listening = once(socket, "listening");
-    socket.bind(port, host);
+    bindTo(socket);
     await listening;
     return socket;
   } catch (error) {
