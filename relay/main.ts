@@ -7,8 +7,10 @@ import { parseFlags, renderUsage } from "./config/flags.ts";
 import { parseRelayConfig } from "./config/load.ts";
 import { usualStateDirectory } from "./config/usual-places.ts";
 import { KitError, renderError } from "./errors.ts";
-import { startRelay } from "./relay.ts";
+import { type Relay, startRelay } from "./relay.ts";
 import { takePassedSockets } from "./systemd/activation.ts";
+import { createNotifier } from "./systemd/notify.ts";
+import { perlSender } from "./systemd/perl-sender.ts";
 import { bundled, version } from "./version.ts";
 
 /** A process that does not manage to stop in time is ended. */
@@ -19,6 +21,11 @@ async function main(): Promise<void> {
   if (flags.help) return void process.stdout.write(`${renderUsage()}\n`);
   if (flags.version) return void process.stdout.write(`${version}\n`);
   const sockets = takePassedSockets(process.env, process.pid);
+  using systemd = createNotifier(process.env, {
+    pid: process.pid,
+    startSender: perlSender(process.env["PATH"]),
+    log,
+  });
   const text =
     flags.config === undefined ? undefined : await readText(flags.config, "The config file cannot be read.");
   const config = parseRelayConfig(text, flags.options, flags.config);
@@ -39,17 +46,23 @@ async function main(): Promise<void> {
     sockets,
   });
   started = true;
-  const stun = relay.stunPort === undefined ? "no STUN" : `STUN on UDP ${relay.stunPort}`;
-  const carrier = relay.tls ? "TLS" : "plain HTTP";
-  log(`derpkit relay ${version} serves ${config.hostname} with ${carrier} on TCP ${relay.derpPort}, ${stun}`);
+  const serving = `serves ${config.hostname} ${describeListeners(relay)}`;
+  log(`derpkit relay ${version} ${serving}`);
+  systemd.ready(serving);
   process.on("SIGHUP", () => void relay.reload());
   const { reason, again } = await stop;
+  systemd.stopping();
   log(`${reason}: stopping`);
   if (relay.core.size > 0) log(`${relay.core.size} connections are closed over ${config.drain}`);
   await relay.drain(again);
   setTimeout(() => process.exit(1), stopWithinMs).unref();
   await relay[Symbol.asyncDispose]();
   process.exit(0); // Standard input may still be open.
+}
+
+function describeListeners({ tls, derpPort, stunPort }: Relay): string {
+  const stun = stunPort === undefined ? "no STUN" : `STUN on UDP ${stunPort}`;
+  return `with ${tls ? "TLS" : "plain HTTP"} on TCP ${derpPort}, ${stun}`;
 }
 
 /** The digest of the file that runs: what a gate compares with the bundle it has published. */

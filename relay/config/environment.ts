@@ -21,6 +21,17 @@ export const environment: readonly Variable[] = [
     ours: true,
   },
   {
+    name: "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID",
+    description:
+      "Where systemd wants to hear that the relay serves and stops, and that its event loop goes on, a third of WatchdogSec= apart. A unit needs Type=notify and NotifyAccess=all.",
+    ours: true,
+  },
+  {
+    name: "PATH",
+    description: "Where the `perl` is that sends what systemd wants to hear; nothing else is started.",
+    ours: true,
+  },
+  {
     name: "HOME, XDG_CACHE_HOME",
     description: "Where certificates, the mesh key and a setec server's secrets lie if no flag says.",
   },
