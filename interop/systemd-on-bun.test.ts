@@ -1,4 +1,4 @@
-/** The tests beside the code of what systemd needs, under Bun. */
+/** The tests beside the code of what systemd needs and of what the updater says, under Bun. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,15 @@ const bun = findProgram("bun");
 const skip = bun === undefined ? whyNotFound.bun : false;
 const root = path.join(import.meta.dirname, "..");
 
-for (const file of ["net/listen", "stun/server", "systemd/activation", "systemd/notify"])
+for (const file of [
+  "net/listen",
+  "relay-routes",
+  "status/updater-file",
+  "status/updater-status",
+  "stun/server",
+  "systemd/activation",
+  "systemd/notify",
+])
   test(`relay/${file}.test.ts passes on Bun`, { skip, timeout: 60_000 }, async (t) => {
     // With a slash in front Bun takes the name for a path, not for a part of one.
     const child = spawn(bun ?? "", ["test", `./relay/${file}.test.ts`], {

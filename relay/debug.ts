@@ -12,6 +12,7 @@ import type { DebugContext } from "./net/debug-pages.ts";
 import type { TlsCounters } from "./net/tls-counters.ts";
 import { readProcessFacts } from "./process-facts.ts";
 import type { Settings } from "./settings.ts";
+import { countUpdater, type UpdaterStatus } from "./status/updater-status.ts";
 import type { StunCounters } from "./stun/server.ts";
 import { findInconsistencies } from "./telemetry/consistency.ts";
 import { coreSources } from "./telemetry/core-sources.ts";
@@ -26,6 +27,8 @@ export interface Observed {
   readonly stun: StunCounters;
   readonly health: HealthCounts;
   readonly certificates: () => readonly CertificateStatus[];
+  /** What the node's updater says; undefined if nothing. */
+  readonly updater: () => UpdaterStatus | undefined;
   readonly bootstrapDns: BootstrapDnsCounters;
   readonly admission: Admission;
   readonly caps: ConnectionCaps;
@@ -44,6 +47,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     stun,
     health,
     certificates,
+    updater,
     bootstrapDns,
     admission,
     caps,
@@ -62,6 +66,7 @@ export function createDebugContext({ config, meshKeys }: Settings, observed: Obs
     admission: admission.isOpen ? undefined : admission.counters,
     health: config.selfProbe ? health : undefined,
     certificates: countCertificates(certificates(), Date.now()),
+    updater: countUpdater(updater(), Date.now()),
     facts: readProcessFacts(version),
   });
   return {

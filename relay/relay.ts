@@ -3,13 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startRefreshing } from "./bootstrap-dns/refresh.ts";
 import { createTrust } from "./client/transport.ts";
 import { openCertificates } from "./certificates/modes.ts";
-import { findWarnings } from "./certificates/report.ts";
 import type { CertificateSource, KeptSource, ListeningPorts } from "./certificates/source.ts";
 import type { RelayConfig } from "./config/schema.ts";
-import type { RateLimit } from "./core/byte-bucket.ts";
 import type { RelayCore } from "./core/core.ts";
 import type { NodeKey } from "./crypto/keys.ts";
-import { createDebugContext } from "./debug.ts";
 import { renderError } from "./errors.ts";
 import { normaliseIp } from "./ip-address.ts";
 import { startMeshClient } from "./mesh/mesh-client.ts";
@@ -21,6 +18,7 @@ import type { TlsOptions } from "./net/main-listener.ts";
 import type { RouteContext } from "./net/routes.ts";
 import type { TlsCounters } from "./net/tls-counters.ts";
 import { createParts, type Parts } from "./parts.ts";
+import { createRoutes } from "./relay-routes.ts";
 import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
 import { startStunServer, type StunServer } from "./stun/server.ts";
 import type { PassedSockets, SocketName } from "./systemd/activation.ts";
@@ -83,6 +81,7 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
     certificates,
     rateLimit: () => rateLimit,
     isStopping: () => stopping,
+    now,
   });
 
   acquired.use(admission);
@@ -146,54 +145,6 @@ function challengePorts(derp: DerpServer, http: HttpPort | undefined): Listening
   return {
     "tls-alpn-01": [...new Set([443, derp.address.port])],
     "http-01": [...new Set([80, http?.address.port ?? 80])],
-  };
-}
-
-/** What changes while the relay runs. */
-interface Changing {
-  readonly certificates: KeptSource | undefined;
-  readonly rateLimit: () => RateLimit | undefined;
-  readonly isStopping: () => boolean;
-}
-
-/** What both HTTP listeners answer. */
-function createRoutes(
-  settings: Settings,
-  parts: Parts,
-  { version, bundle, env }: RelayDependencies,
-  { certificates, rateLimit, isStopping }: Changing,
-): RouteContext {
-  const { home, derp, ace, hostname } = settings.config;
-  const secure = settings.tls;
-  return {
-    secure,
-    ace,
-    challenges: certificates?.challenges,
-    answers: {
-      home,
-      hostName: hostname,
-      derp,
-      health: () => {
-        const warnings = findWarnings(certificates?.statuses() ?? [], Date.now());
-        const health = parts.selfProbes.describe({ version, bundle }, isStopping());
-        return warnings.length === 0 ? health : { ...health, warnings };
-      },
-      bootstrapDns: (question, asker) => parts.bootstrapDns.answer(question, asker),
-    },
-    debug: createDebugContext(settings, {
-      core: parts.core,
-      tls: secure ? parts.tlsCounters : undefined,
-      stun: parts.stunCounters,
-      bootstrapDns: parts.bootstrapDns.counters,
-      caps: parts.caps,
-      admission: parts.admission,
-      health: parts.selfProbes.health,
-      certificates: () => certificates?.statuses() ?? [],
-      rateLimit,
-      version,
-      env,
-      now,
-    }),
   };
 }
 

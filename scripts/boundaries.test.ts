@@ -64,6 +64,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/stun/",
       "relay/bootstrap-dns/bootstrap-dns.ts",
       "relay/certificates/report.ts",
+      "relay/status/updater-status.ts",
     ],
     why: "telemetry reads what the parts count; no part knows of it",
   },
@@ -172,8 +173,18 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     why: "what systemd passes and is told is the process's affair; the relay itself runs the same without it",
   },
   {
+    from: "relay/status/",
+    to: ["relay/status/"],
+    why: "what is shown of the relay is given to it by those who know",
+  },
+  {
+    from: "relay/status/updater-status.ts",
+    to: [],
+    why: "the updater writes what the relay reads, and neither needs the other for it",
+  },
+  {
     from: "relay/updater/",
-    to: ["relay/updater/", "relay/errors.ts"],
+    to: ["relay/updater/", "relay/status/updater-status.ts", "relay/errors.ts"],
     why: "the updater has to work when the relay that it replaces does not",
   },
   {
@@ -295,6 +306,7 @@ const pureFolders = [
   "relay/certificates/renewal.ts",
   "relay/certificates/state.ts",
   "relay/certificates/steps.ts",
+  "relay/status/updater-status.ts",
   "relay/systemd/activation.ts",
   "infra/derpmap/",
   "infra/bootstrap/",

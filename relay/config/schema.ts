@@ -491,6 +491,13 @@ export const relayConfigSchema = v.strictObject({
     ),
     v.metadata({ flag: "strict-derper-debug", ours: true } satisfies OptionNotes),
   ),
+  updaterStatusFile: v.pipe(
+    v.optional(path, ""),
+    v.description(
+      "File in which the node's updater says how it does, for /healthz and metrics. Empty for none.",
+    ),
+    v.metadata({ flag: "updater-status-file", ours: true, kind: "path" } satisfies OptionNotes),
+  ),
   exitOnStdinEnd: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description("Stop when standard input ends: no relay outlives the program that started it."),

@@ -38,6 +38,14 @@ export interface Health {
   readonly failing?: readonly string[];
   /** What somebody has to see to before it becomes a fault: a certificate that is not renewed. */
   readonly warnings?: readonly string[];
+  /** How the node's updater does, if the relay is to say. It is no part of the relay, and `ok` does not go by it. */
+  readonly updater?: {
+    readonly state: string;
+    /** The highest that it has accepted. */
+    readonly sequence: number | null;
+    /** Of the error for which it does not take what is delivered. */
+    readonly code: string | null;
+  };
 }
 
 export interface AnswerContext {

@@ -120,6 +120,23 @@ test("an unhealthy relay shows 0, and one that does not probe itself nothing abo
   assert.deepEqual(of(undefined), []);
 });
 
+test("an updater shows what it says of itself, and one that says nothing shows nothing", () => {
+  const of = (updater: MetricSources["updater"]): string[] =>
+    [...scrape(freshSources({ updater }))]
+      .filter(([key]) => key.startsWith("derpkit_updater"))
+      .map(([key, { value }]) => `${key} ${value}`);
+  assert.deepEqual(of({ sequence: 41, refused: false, ageSeconds: 12.5 }), [
+    "derpkit_updater_refused 0",
+    "derpkit_updater_sequence 41",
+    "derpkit_updater_status_age_seconds 12.5",
+  ]);
+  assert.deepEqual(of({ sequence: undefined, refused: true, ageSeconds: 1 }), [
+    "derpkit_updater_refused 1",
+    "derpkit_updater_status_age_seconds 1",
+  ]);
+  assert.deepEqual(of(undefined), []);
+});
+
 test("a certificate shows the days that it has left, and one that is renewed here when and how that goes", () => {
   const renewal = {
     nextAttemptSeconds: 1_700_000_000,

@@ -94,6 +94,24 @@ const rows: readonly Omit<Metric, "vars">[] = [
       ),
   },
   {
+    name: "derpkit_updater_sequence",
+    type: "gauge",
+    help: "The highest manifest sequence that the node's updater has accepted, as it says in -updater-status-file.",
+    read: ({ updater }) => updater?.sequence,
+  },
+  {
+    name: "derpkit_updater_refused",
+    type: "gauge",
+    help: "1 while the node's updater does not take what is delivered, 0 otherwise; left out while nobody knows.",
+    read: ({ updater }) => updater && Number(updater.refused),
+  },
+  {
+    name: "derpkit_updater_status_age_seconds",
+    type: "gauge",
+    help: "Time since the node's updater said how it does; left out while nobody knows.",
+    read: ({ updater }) => updater?.ageSeconds,
+  },
+  {
     name: "derpkit_admission_queries",
     type: "counter",
     labels: ["mode"],

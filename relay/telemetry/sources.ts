@@ -7,6 +7,7 @@
 import type { BootstrapDnsCounters } from "../bootstrap-dns/bootstrap-dns.ts";
 import type { CertificateCounts } from "../certificates/report.ts";
 import type { Counters } from "../core/counters.ts";
+import type { UpdaterCounts } from "../status/updater-status.ts";
 import type { StunCounters } from "../stun/server.ts";
 import type { Histogram } from "../core/histogram.ts";
 
@@ -29,6 +30,8 @@ export interface MetricSources {
   readonly health: HealthCounts | undefined;
   /** Empty if the relay serves without TLS. */
   readonly certificates: readonly CertificateCounts[];
+  /** Undefined if no updater says anything that the relay is to show. */
+  readonly updater: UpdaterCounts | undefined;
   readonly facts: ProcessFacts;
 }
 

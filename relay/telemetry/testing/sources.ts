@@ -45,6 +45,7 @@ export function freshSources(changes: Partial<MetricSources> = {}): MetricSource
     admission: undefined,
     health: undefined,
     certificates: [],
+    updater: undefined,
     facts,
     ...changes,
   };
