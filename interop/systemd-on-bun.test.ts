@@ -1,4 +1,4 @@
-/** The tests beside the code of what systemd needs and of what the updater says, under Bun. */
+/** The tests beside the code of what systemd and the status page need, under Bun. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,10 @@ const root = path.join(import.meta.dirname, "..");
 
 for (const file of [
   "net/listen",
+  "net/status-page",
   "relay-routes",
+  "status/relay-status",
+  "status/token",
   "status/updater-file",
   "status/updater-status",
   "stun/server",

@@ -19,7 +19,7 @@ import type { RouteContext } from "./net/routes.ts";
 import type { TlsCounters } from "./net/tls-counters.ts";
 import { createParts, type Parts } from "./parts.ts";
 import { createRoutes } from "./relay-routes.ts";
-import { milliseconds, readRateLimit, readSettings, type Settings } from "./settings.ts";
+import { milliseconds, readRateLimit, readSettings, readStatusToken, type Settings } from "./settings.ts";
 import { startStunServer, type StunServer } from "./stun/server.ts";
 import type { PassedSockets, SocketName } from "./systemd/activation.ts";
 
@@ -75,11 +75,12 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
   const certificates = acquired.use(await startCertificates(settings, dependencies));
   const parts = createParts(settings, { ...dependencies, now });
   const { core, admission, selfProbes } = parts;
-  let { rateLimit } = settings;
+  let { rateLimit, statusToken } = settings;
   let stopping = false;
   const routes = createRoutes(settings, parts, dependencies, {
     certificates,
     rateLimit: () => rateLimit,
+    statusToken: () => statusToken,
     isStopping: () => stopping,
     now,
   });
@@ -116,6 +117,12 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
         rateLimit = await readRateLimit(settings);
         core.setRateLimit(rateLimit, now());
       });
+      if (statusToken !== undefined)
+        await readAgain(
+          "status token",
+          log,
+          async () => void (statusToken = await readStatusToken(settings)),
+        );
       if (certificates !== undefined) await readAgain("certificate", log, () => certificates.reload());
     },
     async drain(cut) {

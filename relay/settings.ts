@@ -26,6 +26,7 @@ import type { RateLimit } from "./core/byte-bucket.ts";
 import { generatePrivateKey, type PrivateKey } from "./crypto/keys.ts";
 import { KitError } from "./errors.ts";
 import { readSecret } from "./setec.ts";
+import { readTokenDigest } from "./status/token.ts";
 
 export interface Settings {
   readonly config: RelayConfig;
@@ -46,6 +47,8 @@ export interface Settings {
   readonly rateLimit: RateLimit | undefined;
   /** Idle milliseconds before TCP keepalive probes; 0 for none. */
   readonly keepaliveMs: number;
+  /** Of the token that /derpkit/status is shown for; undefined if it is shown to nobody. */
+  readonly statusToken: Buffer | undefined;
 }
 
 export interface SettingsContext {
@@ -81,6 +84,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const meshWith = parseMeshWith(config.meshWith) ?? [];
   if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
   const rateLimit = await readRateLimit({ config, resolve: absolute });
+  const statusToken = await readStatusToken({ config, resolve: absolute });
   const keepaliveMs = Math.max(0, milliseconds(config.tcpKeepaliveTime) || goKeepaliveMs);
   return {
     config: { ...config, hostname: findHostname(config, acme) },
@@ -94,6 +98,7 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
     meshWith,
     rateLimit,
     keepaliveMs,
+    statusToken,
   };
 }
 
@@ -107,6 +112,24 @@ export async function readRateLimit(
 ): Promise<RateLimit | undefined> {
   const { rateConfig } = settings.config;
   return rateConfig === "" ? undefined : loadRateConfig(settings.resolve(rateConfig));
+}
+
+/**
+ * Reads the status token, of which only the digest is kept; it may be read again while the relay runs.
+ *
+ * @throws KitError `config-invalid` for a file that cannot be read, or whose token is none or short; it does not show it
+ */
+export async function readStatusToken(
+  settings: Pick<Settings, "config" | "resolve">,
+): Promise<Buffer | undefined> {
+  const { statusTokenFile } = settings.config;
+  if (statusTokenFile === "") return undefined;
+  try {
+    return await readTokenDigest(settings.resolve(statusTokenFile));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw invalidConfig([{ path: renderPath("statusTokenFile"), message }]);
+  }
 }
 
 /** A duration of the configuration in milliseconds. */

@@ -491,10 +491,18 @@ export const relayConfigSchema = v.strictObject({
     ),
     v.metadata({ flag: "strict-derper-debug", ours: true } satisfies OptionNotes),
   ),
+  statusTokenFile: v.pipe(
+    v.optional(path, ""),
+    v.description(
+      "File with a token, one line of at least 16 characters, that lets who shows it read /derpkit/status over TLS; " +
+        "read again on SIGHUP. Empty for no such page.",
+    ),
+    v.metadata({ flag: "status-token-file", ours: true, kind: "path" } satisfies OptionNotes),
+  ),
   updaterStatusFile: v.pipe(
     v.optional(path, ""),
     v.description(
-      "File in which the node's updater says how it does, for /healthz and metrics. Empty for none.",
+      "File in which the node's updater says how it does, for /healthz, /derpkit/status and metrics. Empty for none.",
     ),
     v.metadata({ flag: "updater-status-file", ours: true, kind: "path" } satisfies OptionNotes),
   ),

@@ -27,6 +27,12 @@ export interface DebugAccessOptions {
   readonly strictDerper: boolean;
 }
 
+/** Tells whether an address is this machine's loopback, also in its form of IPv6. */
+export function isLoopback(address: string | undefined): boolean {
+  const plain = normaliseIp(address ?? "");
+  return plain !== undefined && contains(loopback, plain);
+}
+
 /** Says of a request whether it may look. */
 export type DebugAccess = (request: DebugRequest) => boolean;
 

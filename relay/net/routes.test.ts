@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
 import { test, type TestContext } from "node:test";
 import { Challenges } from "../certificates/challenges.ts";
 import { exchangeHttp, getRequest } from "../testing/http-connection.ts";
@@ -35,6 +36,7 @@ const context: RouteContext = {
     certificates: () => "[]\n",
     check: () => Promise.resolve([]),
   },
+  status: undefined,
 };
 
 /** What a request is answered on a port, without the headers that do not matter. */
@@ -119,4 +121,25 @@ test("where no authority asks, its path is redirected like any other", async (t)
     await asked(t, answerBeside, target),
     /^HTTP\/1\.1 302 Found\r\n[^]*\r\nLocation: https:\/\/a\/\.well-known\/acme-challenge\/token\r\n/,
   );
+});
+
+test("without TLS the status page is there for who asks on this machine, and for nobody else", async () => {
+  const status = { isToken: (given: string) => given === "token", render: () => "{}\n" };
+  const plain = { ...context, secure: false, status };
+  const request = {
+    method: "GET",
+    target: "/derpkit/status",
+    uri: "/derpkit/status",
+    host: "a",
+    headers: { authorization: "Bearer token" },
+  };
+  const bodyFor = async (remoteAddress: string | undefined, routes = plain): Promise<string> => {
+    const message = { headers: {}, socket: { remoteAddress } } as unknown as IncomingMessage;
+    return (await answerMain(request, message, routes)).body;
+  };
+  for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "::1"])
+    assert.equal(await bodyFor(address), "{}\n");
+  for (const address of ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", undefined])
+    assert.equal(await bodyFor(address), "", address);
+  assert.equal(await bodyFor("192.0.2.1", { ...plain, secure: true }), "{}\n");
 });

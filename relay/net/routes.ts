@@ -1,7 +1,7 @@
 /** Which answer a request gets, on either port. */
 import type { IncomingMessage } from "node:http";
 import type { ChallengeAnswers } from "../certificates/source.ts";
-import type { DebugRequest } from "./debug-access.ts";
+import { type DebugRequest, isLoopback } from "./debug-access.ts";
 import { debugAnswer, type DebugContext } from "./debug-pages.ts";
 import {
   answer,
@@ -13,6 +13,7 @@ import {
   plainError,
 } from "./http-answers.ts";
 import type { Request } from "./http-request.ts";
+import { statusAnswer, type StatusContext } from "./status-page.ts";
 
 export interface RouteContext {
   /** Whether the main port does TLS. */
@@ -23,6 +24,8 @@ export interface RouteContext {
   readonly challenges: ChallengeAnswers | undefined;
   readonly answers: AnswerContext;
   readonly debug: DebugContext;
+  /** Undefined if there is no such page. */
+  readonly status: StatusContext | undefined;
 }
 
 /** Answers on the main port. @param message says who asks */
@@ -31,8 +34,19 @@ export function answerMain(request: Request, message: IncomingMessage, context: 
   if (request.method === "CONNECT") return refuseConnect(context);
   return (
     debugAnswer(debugRequest(request, message), debug) ??
+    answerStatus(request, message, context) ??
     answer(plainRequest(request, message, debug), answers)
   );
+}
+
+/** A token must not travel in clear: without TLS the page is there for who asks on this machine, such as a proxy. */
+function answerStatus(
+  request: Request,
+  { socket }: IncomingMessage,
+  { secure, status }: RouteContext,
+): PlainAnswer | undefined {
+  const isShown = status !== undefined && (secure || isLoopback(socket.remoteAddress));
+  return isShown ? statusAnswer(request, status) : undefined;
 }
 
 /** ACE is for TLS alone. Without TLS a CONNECT is a request for a path that nothing has. */
