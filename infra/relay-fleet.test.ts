@@ -122,7 +122,12 @@ test("a node's description has sorted keys and the relay's configuration", async
     name: "901a",
     regionCode: "alfa",
     regionId: 901,
-    relayConfig: { certMode: "acme", hostname: "901a.derp.example.com", httpPort: -1 },
+    relayConfig: {
+      certMode: "acme",
+      hostname: "901a.derp.example.com",
+      httpPort: -1,
+      updaterStatusFile: "/run/derpkit/updater.json",
+    },
     size: "cax11",
     state: "serving",
     stunPort: 3478,

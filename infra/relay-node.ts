@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
 import { tailnetApiCredential } from "./bootstrap/credentials.ts";
+import { updaterStatusFile } from "./bootstrap/units.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
@@ -112,6 +113,7 @@ function describe(
       addresses,
       http: region.http,
       admission: region.admission,
+      updaterStatusFile: region.cloud === "local" ? undefined : updaterStatusFile,
     }),
     size: region.size,
     state: region.state,

@@ -4,17 +4,25 @@ import { connectRelay, type RelayConnection } from "../relay/client/connection.t
 import { orGiveUp, RelayFailure } from "../relay/client/failure.ts";
 import { createTrust } from "../relay/client/transport.ts";
 import { generatePrivateKey } from "../relay/crypto/keys.ts";
-import type { RelayPlace } from "./relay-process.ts";
+import type { RelayFiles } from "./conformance/relay-under-test.ts";
 
 /** A login that takes longer has failed. */
 const loginMs = 10_000;
 /** The pause after n failures in a row is n² times the first, up to the longest, and then 50 to 150 % of that. */
 const pauseMs = { first: 10, longest: 5_000 };
 
+/** Where the relay is, and by what its clients know it. */
+export interface HerdPlace {
+  readonly files: Pick<RelayFiles, "hostName" | "pin">;
+  readonly derpPort: number;
+}
+
 export class Herd implements AsyncDisposable {
   /** Attempts to log in that failed. */
   failures = 0;
-  readonly #place: RelayPlace;
+  /** The longest that any client was without a relay, from the end of one connection to its next login, in milliseconds. */
+  longestGap = 0;
+  readonly #place: HerdPlace;
   readonly #trust = createTrust();
   readonly #loggedIn = new Set<RelayConnection>();
   readonly #stop = new AbortController();
@@ -22,7 +30,7 @@ export class Herd implements AsyncDisposable {
   /** Resolved and replaced whenever a client has logged in or lost its connection. */
   #change = Promise.withResolvers<void>();
 
-  constructor(place: RelayPlace) {
+  constructor(place: HerdPlace) {
     this.#place = place;
   }
 
@@ -54,12 +62,16 @@ export class Herd implements AsyncDisposable {
   async #stayConnected(): Promise<void> {
     const privateKey = generatePrivateKey();
     let failuresInARow = 0;
+    let lostAt: number | undefined;
     while (!this.#stop.signal.aborted) {
       try {
         await using connection = await this.#connect(privateKey);
+        if (lostAt !== undefined) this.longestGap = Math.max(this.longestGap, performance.now() - lostAt);
         failuresInARow = 0;
+        lostAt = undefined;
         await this.#listen(connection);
       } catch (error) {
+        lostAt ??= performance.now();
         if (!(error instanceof RelayFailure)) throw error;
       }
       await this.#pause(++failuresInARow);

@@ -11,7 +11,7 @@ import { before, test, type TestContext } from "node:test";
 import timers from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { askStun } from "../relay/client/stun.ts";
-import { relayBundle } from "../scripts/build/relay-bundle.ts";
+import { relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { findProgram, whyNotFound } from "../scripts/conformance/programs.ts";
 import { createFiles, type RelayFiles, removeFiles } from "./conformance/relay-under-test.ts";
 import { eventually } from "./eventually.ts";

@@ -164,10 +164,13 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/outbound/",
       "relay/config/",
       "relay/crypto/",
+      "relay/status/updater-status.ts",
       "relay/errors.ts",
       "relay/version.ts",
     ],
     why: "on a machine the updater asks the relay as a client does, and shares nothing of its behaviour with it",
+  },
+  {
     from: "relay/systemd/",
     to: ["relay/systemd/", "relay/errors.ts"],
     why: "what systemd passes and is told is the process's affair; the relay itself runs the same without it",

@@ -56,7 +56,7 @@ test("it writes the settings, the keys and the script, and starts it", () => {
   const text = renderCloudInit(settings);
   const files = filesOf(text);
   assert.deepEqual(
-    [...files.values()].map(({ path, permissions }) => `${permissions} ${path}`),
+    [...files.values()].map((file) => `${file.permissions} ${file.path}`),
     [
       "0644 /etc/derpkit/stage0.env",
       "0644 /etc/derpkit/trusted-1.pem",
@@ -114,7 +114,7 @@ test("the script finds stage 1's digest, and the sequence, in a manifest", (t) =
     stack: "prod",
     region: "fra",
     version: "0.1.0+0123456789ab",
-    files: ["config/901a.json", "relay.mjs", "stage1.sh"].map((path) => ({ path, sha256, size: 1 })),
+    files: ["config/901a.json", "relay.mjs", "stage1.sh"].map((name) => ({ path: name, sha256, size: 1 })),
     nodes: [{ name: "901a", files: ["config/901a.json", "relay.mjs"] }],
   };
   writeFileSync(path.join(folder, "manifest.json"), encodeManifest(buildManifest(content, 1234)));

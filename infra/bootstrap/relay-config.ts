@@ -23,6 +23,8 @@ export interface RelaySettings<Text> {
   readonly addresses: Text;
   /** True if the firewall lets TCP port 80 in. */
   readonly http: boolean;
+  /** Where the machine's updater says how it does; undefined where there is none. */
+  readonly updaterStatusFile?: string | undefined;
   readonly admission: {
     readonly verifyClientUrl?: string | undefined;
     /** Delivered as a file beside the configuration. */
@@ -33,7 +35,8 @@ export interface RelaySettings<Text> {
 
 /** Builds a relay's configuration: what equals the relay's default is left out, and keys are sorted. */
 export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConfig<Text> {
-  const { hostName, listen, stunPort, certificates, addresses, http, admission } = settings;
+  const { hostName, listen, stunPort, certificates, addresses, http, admission, updaterStatusFile } =
+    settings;
   const { verifyClientUrl, allow, tailnetApi } = admission;
   const defaults = v.getDefaults(relayConfigSchema);
   return {
@@ -51,6 +54,7 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
     ...(http ? {} : { httpPort: -1 }),
     ...(listen === defaults.listen ? {} : { listen }),
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
+    ...(updaterStatusFile === undefined ? {} : { updaterStatusFile }),
     ...(verifyClientUrl === undefined ? {} : { verifyClientUrl }),
   };
 }

@@ -8,7 +8,10 @@
 import { relayUnit } from "./credentials.ts";
 
 /** Fixed, because files on the volume outlive the machine that wrote them. */
-export const relayUser = { name: "derpkit", id: 7443 } as const;
+export const relayUser = { name: "derpkit", id: 743 } as const;
+
+/** Where the updater leaves word of itself for the relay. */
+export const updaterStatusFile = "/run/derpkit/updater.json";
 
 export interface UnitSettings {
   /** TCP. */

@@ -161,7 +161,6 @@ const bans: readonly { what: RegExp; why: string }[] = [
     why: "what replaces the relay is no part of it, and has no business on an open port",
   },
   { what: /\.test\.ts$|\/testing\//, why: "tests stay at home" },
-  { what: /^node:child_process$/, why: "the relay starts no program: none is there for an intruder" },
   { what: /^node:(?:inspector|repl|vm|wasi)/, why: "code comes with the bundle, and from nowhere else" },
   {
     what: /^node:(?:cluster|worker_threads)$/,
@@ -180,6 +179,16 @@ test("the bundle holds the relay and the few packages that it has a reason for",
     ].map((why) => `${name}: ${why}`);
   });
   assert.deepEqual(found, []);
+});
+
+test("the relay starts no program but the one that speaks to systemd: none is there for an intruder", () => {
+  const starters = Object.entries(bundle.inputs).filter(([, { imports }]) =>
+    imports.some((imported) => imported.path === "node:child_process"),
+  );
+  assert.deepEqual(
+    starters.map(([name]) => name),
+    ["relay/systemd/perl-sender.ts"],
+  );
 });
 
 test("every package that the bundle may have is in it", () => {

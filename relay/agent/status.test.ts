@@ -27,7 +27,7 @@ test("a status says what runs, which manifest was accepted, and why a newer one 
     state: "refused",
     sequence: 7,
     version: running.version,
-    digest: running.digest,
+    digest: running.sha256,
     refusals: [{ code: "manifest-signature", message: "not signed" }],
     at: "2026-11-30T12:00:00.000Z",
   });

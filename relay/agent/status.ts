@@ -1,18 +1,20 @@
 /** What the updater tells the relay, which shows it to others. Pure. */
+import type { UpdaterStatus as WrittenStatus } from "../status/updater-status.ts";
 import type { UpdaterStatus } from "../updater/updater.ts";
 
 /** @param isTrying true while a new release is being tried */
 export function renderStatus(status: UpdaterStatus, isTrying: boolean, at: Date): string {
   const { running, sequence, refusals } = status;
-  return `${JSON.stringify({
+  const written: WrittenStatus = {
     format: 1,
     state: isTrying ? "updating" : stateOf(refusals),
     sequence: sequence ?? null,
     version: running?.version ?? null,
-    digest: running?.digest ?? null,
+    digest: running?.sha256 ?? null,
     refusals: refusals.map(({ code, message }) => ({ code, message })),
     at: at.toISOString(),
-  })}\n`;
+  };
+  return `${JSON.stringify(written)}\n`;
 }
 
 function stateOf(refusals: UpdaterStatus["refusals"]): "current" | "refused" | "unreachable" {

@@ -1,0 +1,287 @@
+/**
+ * A node on a real Debian machine, from its user data to a running relay, and through upgrades good and bad. Needs a machine
+ * that can be booted, and Go's clients of Tailscale for the last word.
+ */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import https from "node:https";
+import { createSecureContext } from "node:tls";
+import { openTls } from "../relay/client/transport.ts";
+import { certificatePin } from "../relay/crypto/self-signed.ts";
+import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
+import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
+import { sha256Hex } from "../relay/updater/manifest.ts";
+import { Attempts } from "./attempts.ts";
+import { eventually } from "./eventually.ts";
+import { Herd } from "./herd.ts";
+import { hostName, MachineDelivery, node } from "./machine-delivery.ts";
+import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
+import { buildTestMap } from "./test-map.ts";
+import { freePort } from "./test-ports.ts";
+import { VirtualMachine, whyNoMachine } from "./virtual-machine.ts";
+
+const timeout = 2_400_000;
+const trust = createSecureContext({ minVersion: "TLSv1.2" });
+
+type Relay = Pick<RelayBundle, "code" | "version">;
+
+/** The relay with another beginning: other bytes, and whatever the beginning does. */
+async function relayThat(name: string, begins = ""): Promise<Relay> {
+  const { code, version } = await relayBundle();
+  const text = `${begins}\n// ${name}\n${code.toString()}`;
+  return { code: Buffer.from(text), version: `${version}.${name}` };
+}
+
+describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeout }, () => {
+  let delivery: MachineDelivery;
+  let machine: VirtualMachine;
+  let derpPort = 0;
+  let stunPort = 0;
+  let pin = "";
+  const folder = temporaryFolder({ after });
+
+  /** What the relay's certificate is, as a client that asks for the first time sees it. */
+  async function readPin(): Promise<string> {
+    const endpoint = { address: "127.0.0.1", port: derpPort };
+    const signal = AbortSignal.timeout(20_000);
+    await using transport = await openTls({ endpoint, hostName, trust, signal }, (stream) => ({
+      certificates: [stream.getPeerCertificate().raw],
+      fault: undefined,
+    }));
+    return certificatePin(new X509Certificate(transport.certificates[0] ?? Buffer.alloc(0)).raw);
+  }
+
+  /** The bundle that the relay says it runs; undefined while it says nothing. */
+  function runningBundle(): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const options = {
+        host: "127.0.0.1",
+        port: derpPort,
+        servername: hostName,
+        headers: { Host: hostName },
+      };
+      const request = https.get(
+        { ...options, path: "/healthz", rejectUnauthorized: false, timeout: 20_000 },
+        (answer) => {
+          let text = "";
+          answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+          answer.on("end", () => resolve(text === "" ? undefined : JSON.parse(text).bundle));
+        },
+      );
+      request.on("timeout", () => request.destroy()).on("error", () => resolve(undefined));
+    });
+  }
+
+  const runs = ({ code }: Relay): Promise<void> =>
+    eventually("the release runs", async () => (await runningBundle()) === sha256Hex(code));
+
+  const place = () => ({ files: { hostName, pin }, derpPort });
+
+  /** Has the updater look now, and waits until it says that it has refused something so. */
+  async function refuses(code: string): Promise<void> {
+    await delivery.server.command("systemctl reload derpkit-updater.service");
+    await eventually(`the updater refuses: ${code}`, async () =>
+      (await delivery.server.command("cat /run/derpkit/updater.json")).includes(`"code":"${code}"`),
+    );
+  }
+
+  before(
+    async () => {
+      delivery = await MachineDelivery.start(path.join(folder, "delivery"), "bun");
+      await delivery.publish();
+      derpPort = await freePort("tcp");
+      stunPort = await freePort("udp");
+      machine = await boot();
+    },
+    { timeout },
+  );
+  after(async () => {
+    await machine[Symbol.asyncDispose]();
+    await delivery[Symbol.asyncDispose]();
+  });
+
+  const boot = (more: { volume?: string; instance?: string } = {}): Promise<VirtualMachine> =>
+    VirtualMachine.boot({
+      userData: delivery.userData,
+      tcp: { [derpPort]: 443 },
+      udp: { [stunPort]: 3478 },
+      ...more,
+    });
+
+  test("it boots, and its relay serves", { timeout }, async () => {
+    await runs(await relayBundle());
+    pin = await readPin();
+    const said = await delivery.server.command("cloud-init status; cloud-init schema --system");
+    assert.match(said, /status: done/);
+    assert.match(said, /Valid schema user-data/);
+  });
+
+  test("Tailscale's clients use it", { timeout, skip: whyNoTailnetCheck }, async (t) => {
+    const map = buildTestMap([{ name: node, region: 901, hostName, certName: pin, derpPort, stunPort }]);
+    const file = path.join(folder, "map.json");
+    await writeFile(file, JSON.stringify(map));
+    await passTailnetChecks(t, file, ["join", "bulk", "ping"]);
+  });
+
+  test("an upgrade refuses nobody, and its clients are back within seconds", { timeout }, async (t) => {
+    const next = await relayThat("b");
+    await using herd = new Herd(place());
+    herd.grow(50);
+    await herd.becomes(50, t.signal);
+    await using attempts = new Attempts(place());
+    await delivery.publish({ relay: next });
+    await delivery.server.command("systemctl reload derpkit-updater.service");
+    await runs(next);
+    await herd.becomes(50, AbortSignal.timeout(60_000));
+    await eventually("there were 1,000 attempts", () => attempts.count + attempts.failures.length >= 1_000);
+    t.diagnostic(
+      `${attempts.count} logins, the slowest ${Math.round(attempts.slowest)} ms; longest gap of 50 clients ${Math.round(herd.longestGap)} ms`,
+    );
+    assert.deepEqual(attempts.failures, []);
+    assert.ok(attempts.slowest <= 8_000, `the slowest login took ${attempts.slowest} ms`);
+    assert.ok(herd.longestGap <= 15_000, `a client was away for ${herd.longestGap} ms`);
+    assert.equal(herd.failures, 0);
+  });
+
+  const bad: Readonly<Record<string, readonly [code: string, offer: () => Promise<unknown>]>> = {
+    "crashes at its start": [
+      "relay-exited",
+      async () => delivery.publish({ relay: await relayThat("crash", "process.exit(3);") }),
+    ],
+    "starts and does not serve": [
+      "relay-not-ready",
+      async () => delivery.publish({ relay: await relayThat("sick", 'process.argv.push("-stun=false");') }),
+    ],
+    "is signed by a stranger": [
+      "manifest-signature",
+      async () =>
+        delivery.publish({ relay: await relayThat("c"), key: generateKeyPairSync("ed25519").privateKey }),
+    ],
+    "is not what the manifest says": [
+      "bundle-tampered",
+      async () => {
+        await delivery.publish({ relay: await relayThat("d") });
+        await writeFile(path.join(delivery.folder, "relay.mjs"), "tampered");
+      },
+    ],
+    "is another node's": [
+      "manifest-foreign",
+      async () => delivery.publish({ relay: await relayThat("e"), node: "901z" }),
+    ],
+    "breaks off on the way": [
+      "delivery-unreadable",
+      async () => {
+        await delivery.publish({ relay: await relayThat("f") });
+        delivery.server.trouble = (file, response) => {
+          if (!file.endsWith("relay.mjs")) return false;
+          response.writeHead(200, { "Content-Length": "500000" });
+          response.write("half", () => response.destroy());
+          return true;
+        };
+      },
+    ],
+    "is at a store that is down": [
+      "delivery-unreadable",
+      async () => {
+        delivery.server.trouble = (_, response) => {
+          response.writeHead(503).end();
+          return true;
+        };
+      },
+    ],
+    "finds no room on the disk": [
+      "file-unreadable",
+      async () => {
+        await delivery.publish({ relay: await relayThat("g") });
+        await delivery.server.command("dd if=/dev/zero of=/opt/filler bs=1M; true");
+      },
+    ],
+  };
+
+  for (const [what, [code, offer]] of Object.entries(bad)) {
+    test(`a release that ${what} leaves the one before running, and says why`, { timeout }, async (t) => {
+      const good = await relayThat("good");
+      await delivery.publish({ relay: good });
+      await delivery.server.command("systemctl reload derpkit-updater.service");
+      await runs(good);
+      await using attempts = new Attempts(place());
+      await offer();
+      await refuses(code);
+      await runs(good);
+      await eventually("somebody logs in", () => attempts.count > 0);
+      t.diagnostic(
+        `${attempts.count} logins, ${attempts.failures.length} failed, the slowest ${Math.round(attempts.slowest)} ms`,
+      );
+      assert.deepEqual(attempts.failures, []);
+      delivery.server.trouble = () => false;
+      await delivery.server.command("rm -f /opt/filler");
+    });
+  }
+
+  test(
+    "an old manifest is refused, also by a machine that is new; what a node is outlives its machine",
+    { timeout },
+    async () => {
+      const old = path.join(folder, "old");
+      await delivery.publish({ relay: await relayThat("h") });
+      await cp(delivery.folder, old, { recursive: true });
+      const now = await relayThat("i");
+      await delivery.publish({ relay: now });
+      await delivery.server.command("systemctl reload derpkit-updater.service");
+      await runs(now);
+      const key = await delivery.server.command("sha256sum /var/lib/derpkit/relay/derper.key");
+      const current = path.join(folder, "current");
+      await cp(delivery.folder, current, { recursive: true });
+      await cp(old, delivery.folder, { recursive: true });
+      await refuses("manifest-replayed");
+      await runs(now);
+
+      const volume = machine.kill();
+      machine = await boot({ volume, instance: "i-2" });
+      await eventually("the new machine says that it is older", () =>
+        machine.console().includes("has been accepted already"),
+      );
+      await cp(current, delivery.folder, { recursive: true });
+      await runs(now);
+      assert.equal(await readPin(), pin);
+      assert.equal(await delivery.server.command("sha256sum /var/lib/derpkit/relay/derper.key"), key);
+    },
+  );
+
+  test("another runtime and another updater take over without another machine", { timeout }, async () => {
+    const bootId = await delivery.server.command("cat /proc/sys/kernel/random/boot_id");
+    const { code } = await delivery.publish({ runtime: "node", updater: { code: await otherUpdater() } });
+    await delivery.server.command("systemctl reload derpkit-updater.service");
+    await runs({ code, version: "" });
+    const exe = "readlink /proc/$(systemctl show -P MainPID derpkit-relay.service)/exe";
+    await eventually("the updater runs on it too", async () =>
+      (await delivery.server.command("journalctl -u derpkit-updater -n 50 -o cat")).includes(
+        "another updater",
+      ),
+    );
+    assert.match(
+      await delivery.server.command(`${exe}; $(${exe}) --version`),
+      /runtimes\/[0-9a-f]{64}\/runtime\nv24\./,
+    );
+    assert.equal(await delivery.server.command("cat /proc/sys/kernel/random/boot_id"), bootId);
+  });
+
+  test("its units are sound, and the relay is exposed to little", { timeout }, async (t) => {
+    const said = await delivery.server.command(
+      "systemd-analyze verify /etc/systemd/system/derpkit-*; systemd-analyze security --no-pager derpkit-relay.service | tail -n 1",
+    );
+    t.diagnostic(said);
+    const [, exposure = "10"] = /exposure level for derpkit-relay\.service: (\d+\.\d+)/.exec(said) ?? [];
+    assert.ok(Number(exposure) <= 1.5, said);
+    assert.doesNotMatch(said, /derpkit-[a-z-]+\.(?:service|socket|timer):.*(?:Unknown|Failed|not found)/);
+  });
+
+  /** The updater, which says of itself that it is another. */
+  async function otherUpdater(): Promise<Buffer> {
+    const code = await readFile(path.join(delivery.folder, "updater.mjs"), "utf8");
+    return Buffer.from(`process.stderr.write("another updater\\n");\n${code}`);
+  }
+});
