@@ -60,6 +60,9 @@ export interface Relay extends AsyncDisposable {
   readonly connections: number;
 }
 
+/** So long a relay that stops waits for handshakes that were under way. */
+const handshakeGraceMs = 1_000;
+
 /** How often sessions are looked over for what time has made due. */
 const tickMs = 250;
 
@@ -129,8 +132,12 @@ export async function startRelay(config: RelayConfig, dependencies: RelayDepende
       stopping = true;
       await probing?.[Symbol.asyncDispose](); // What they would find now is the stop.
       derp.stopAccepting();
-      core.drain(milliseconds(config.drain), now());
-      while (core.size > 0 && !cut.aborted) await sleep(tickMs, undefined, { signal: cut }).catch(() => {});
+      const overMs = milliseconds(config.drain);
+      const graceUntil = now() + Math.min(overMs, handshakeGraceMs);
+      core.drain(overMs, now());
+      // A connection that is taken and not yet a session is in its handshake, or somebody who looked at a page.
+      while (!cut.aborted && (core.size > 0 || (derp.connections > 0 && now() < graceUntil)))
+        await sleep(tickMs, undefined, { signal: cut }).catch(() => {});
     },
     get connections() {
       return derp.connections;

@@ -65,6 +65,8 @@ export class RelayCore {
   readonly #sharedByProbes: Shared;
   readonly #turn: Turn;
   #trimAt = 0;
+  /** When the last client has left, once the relay has begun to stop. */
+  #leaveBy: number | undefined;
 
   constructor({
     privateKey,
@@ -144,6 +146,7 @@ export class RelayCore {
     const session = new Session(this.#shared, transport, origin, now, loggedIn);
     this.#sessions.add(session);
     session.greet(head, now);
+    if (this.#leaveBy !== undefined) session.dismiss(Math.max(0, this.#leaveBy - now), now);
     return session;
   }
 
@@ -188,11 +191,13 @@ export class RelayCore {
 
   /**
    * Begins to stop. Clients are told and closed one after the other, spread over a time, so that they do not all come
-   * back at once; relays of the mesh last, so that packets still reach those who are here.
+   * back at once; relays of the mesh last, so that packets still reach those who are here. Whoever is on the way in comes in,
+   * and stays until the last ones leave.
    *
    * @param overMs from now to the last one's end, in milliseconds
    */
   drain(overMs: number, now: number): void {
+    this.#leaveBy = now + overMs;
     const sessions = [...this.#sessions];
     const leaving = [
       ...sessions.filter(({ role }) => role === "client"),
@@ -201,7 +206,7 @@ export class RelayCore {
     for (const [index, session] of leaving.entries()) {
       session.dismiss((overMs * (index + 1)) / leaving.length, now);
     }
-    for (const session of sessions) if (session.role === undefined) session.dismiss(0, now);
+    for (const session of sessions) if (session.role === undefined) session.dismiss(overMs, now);
   }
 
   /** Memory runs short: whoever has most waiting gives some of it up (repair Q18). */

@@ -462,10 +462,8 @@ test("a relay that stops tells each client, and closes them one after the other,
   const stage = new Stage({}, [meshKey]);
   const relay = stage.join("relay", { meshKey: meshKey.toString("hex") });
   const clients = ["alice", "bob", "cathy"].map((name) => stage.join(name));
-  const stranger = new Client(stage, "dave");
   stage.core.drain(4_000, stage.now);
   stage.pass();
-  assert.equal(stranger.closed, "shutdown", "who is not logged in goes at once");
   for (const [index, client] of [...clients, relay].entries()) {
     const [frame] = client.ofType(FrameType.restarting);
     assert.equal(frame?.payload.readUInt32BE(0), 1_000 * (index + 1), "the wait is that until its own end");
@@ -478,6 +476,31 @@ test("a relay that stops tells each client, and closes them one after the other,
   }
   assert.deepEqual(seen, [4, 3, 2, 1, 0]);
   assert.equal(relay.ofType(FrameType.peerGone).length, 0);
+});
+
+test("who is on the way in when a relay stops comes in, is told, and leaves with the last; who never does is closed then", () => {
+  const stage = new Stage();
+  const alice = stage.join("alice");
+  const [dave, erin] = [new Client(stage, "dave"), new Client(stage, "erin")];
+  stage.core.drain(4_000, stage.now);
+  stage.pass(1_000);
+  dave.login();
+  const late = stage.join("frank");
+  stage.pass();
+  for (const [client, wait] of [
+    [alice, 4_000],
+    [dave, 3_000],
+  ] as const) {
+    assert.equal(client.ofType(FrameType.restarting)[0]?.payload.readUInt32BE(0), wait);
+  }
+  dave.send(alice, text("on the way out"));
+  stage.pass();
+  assert.equal(alice.packets.length, 1);
+  stage.pass(3_250);
+  assert.deepEqual(
+    [alice, dave, erin, late].map(({ closed }) => closed),
+    ["shutdown", "shutdown", "shutdown", "shutdown"],
+  );
 });
 
 test("a key has 32 connections; the next is held for 5 s without a word and then refused, and a relay never", () => {

@@ -182,7 +182,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   nextDeadline(): number {
     const state = this.#state;
     if (state.kind === "closed") return Number.POSITIVE_INFINITY;
-    if (state.kind !== "open") return Math.min(state.deadline, this.#writeBy);
+    if (state.kind !== "open") return Math.min(state.deadline, this.#writeBy, this.#leaveAt);
     return Math.min(state.keepAliveAt, state.heardBy, this.#writeBy, this.#leaveAt);
   }
 
@@ -209,13 +209,13 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     return this.#state.mesh ? "mesh" : "client";
   }
 
-  /** The relay stops: tells the client, which is closed in so many milliseconds. One that is not logged in is closed now. */
+  /**
+   * The relay stops: tells the client, which is closed in so many milliseconds. One that is about to log in may do so, and
+   * is told then: it was taken before, and to be refused now would look like a relay that fails.
+   */
   dismiss(inMs: number, now: number): void {
-    if (this.role === undefined) {
-      this.close("shutdown");
-      return;
-    }
     this.#leaveAt = now + inMs;
+    if (this.role === undefined) return;
     this.#sendControl(encodeRestarting(Math.round(inMs), tryForMs));
   }
 
@@ -474,6 +474,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     this.#loggedIn();
     router.announce(this);
     this.applyRateLimit(this.#now);
+    if (this.#leaveAt < Number.POSITIVE_INFINITY) {
+      this.dismiss(Math.max(0, this.#leaveAt - this.#now), this.#now);
+    }
   }
 
   #leave(peer: Peer): void {

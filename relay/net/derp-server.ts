@@ -99,11 +99,8 @@ export async function startDerpServer(options: DerpServerOptions): Promise<DerpS
       const upgrade = options.answers.derp ? parseUpgrade(target, headers) : undefined;
       if (upgrade === undefined) return undefined;
       const loggedIn = settling(places.get(farEnd(connection as Socket)));
-      return (socket, head, message) => {
-        if (closed === undefined)
-          takeOver(upgrade, message, socket, head, { ...options, listener, loggedIn });
-        else socket.destroy();
-      };
+      return (socket, head, message) =>
+        takeOver(upgrade, message, socket, head, { ...options, listener, loggedIn });
     },
   });
   listener.serve(serveHttp);

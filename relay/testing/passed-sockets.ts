@@ -32,19 +32,29 @@ export interface OpenSocket {
 
 /** Opens a TCP socket at a free port; it ends with the test. Who is passed it has it listen. */
 export function openTcp(t: TestContext, address: string): OpenSocket {
-  return describe(t, opening._createServerHandle(address, 0, address.includes(":") ? 6 : 4, undefined, 0));
+  return closing(t, opening._createServerHandle(address, 0, address.includes(":") ? 6 : 4, undefined, 0));
 }
 
 /** Opens a UDP socket at a free port; it ends with the test. */
 export function openUdp(t: TestContext, address: string): OpenSocket {
-  return describe(
-    t,
-    opening._createSocketHandle(address, 0, address.includes(":") ? "udp6" : "udp4", undefined, 0),
-  );
+  return closing(t, createUdp(address));
 }
 
-function describe(t: TestContext, handle: Handle): OpenSocket {
+/** The same for this very process, where who is passed it closes the one descriptor that there is. */
+export function giveUdp(address: string): OpenSocket {
+  return describe(createUdp(address));
+}
+
+function createUdp(address: string): Handle {
+  return opening._createSocketHandle(address, 0, address.includes(":") ? "udp6" : "udp4", undefined, 0);
+}
+
+function closing(t: TestContext, handle: Handle): OpenSocket {
   t.after(() => handle.close());
+  return describe(handle);
+}
+
+function describe(handle: Handle): OpenSocket {
   const address: Partial<AddressInfo> = {};
   handle.getsockname(address);
   return { fd: handle.fd, port: address.port ?? 0 };
