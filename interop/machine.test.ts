@@ -111,11 +111,14 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
       ...more,
     });
 
-  test("it boots, and its relay serves", { timeout }, async () => {
+  test("it boots, and its relay serves", { timeout }, async (t) => {
     await runs(await relayBundle());
     pin = await readPin();
-    const said = await delivery.server.command("cloud-init status; cloud-init schema --system");
-    assert.match(said, /status: done/);
+    const said = await delivery.server.command("cloud-init status --long; cloud-init schema --system");
+    t.diagnostic(said);
+    // The image lacks programs that cloud-init looks for by itself; what it was asked for has to be done.
+    assert.doesNotMatch(said, /^errors:\n\s+-/m);
+    assert.doesNotMatch(said, /write.files|runcmd|scripts.user/);
     assert.match(said, /Valid schema user-data/);
   });
 

@@ -46,6 +46,8 @@ export function renderCloudInit(settings: BootSettings): string {
     "#cloud-config",
     // Also what makes the user data of two generations differ.
     `# derpkit: node ${node} of region ${region}, stack ${stack}, generation ${generation}`,
+    // The relay need not wait until the disk has its full size.
+    "resize_rootfs: noblock",
     "write_files:",
     ...files,
     "runcmd:",

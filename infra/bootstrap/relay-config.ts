@@ -49,6 +49,8 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
         }),
     ...(allow === undefined ? {} : { admissionList: `../${allowListFile}` }),
     certMode: certificates,
+    // On a machine a relay that goes is mostly followed by its successor, and whoever comes meanwhile waits for both.
+    ...(updaterStatusFile === undefined ? {} : { drain: "2s" }),
     hostname: hostName,
     // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
     ...(http ? {} : { httpPort: -1 }),
