@@ -205,16 +205,20 @@ describe("trouble at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
     },
   );
 
-  test("a token that is kept as a secret is nowhere in clear: not in the state, not in user data, not in what is printed", async () => {
-    const canary = "canary-8f1f4f0e6c2b";
-    await using fleet = await CloudFleet.start(stack, { HCLOUD_TOKEN: "" });
-    fleet.project.pulumi("config", "set", "--stack", stack, "--secret", "hcloud:token", canary);
+  test("tokens that are kept as secrets are nowhere in clear: not in the state, not in user data, not in what is printed", async () => {
+    const canaries = { "hcloud:token": "canary-8f1f4f0e6c2b", "cloudflare:apiToken": "canary-2b7a90c4d1e8" };
+    await using fleet = await CloudFleet.start(stack, { HCLOUD_TOKEN: "", CLOUDFLARE_API_TOKEN: "" });
+    for (const [key, canary] of Object.entries(canaries)) {
+      fleet.project.pulumi("config", "set", "--stack", stack, "--secret", key, canary);
+    }
     const { status, text } = fleet.up();
     assert.equal(status, 0, text);
     const files = stateFiles(fleet);
     assert.ok(files.some((bytes) => bytes.includes("derp-901-901a-server")));
     const userData = Buffer.from(String(serverOf(await fleet.clouds.state())["user_data"]));
-    assertNowhere(canary, [...files, userData, Buffer.from(text)]);
+    for (const canary of Object.values(canaries)) {
+      assertNowhere(canary, [...files, userData, Buffer.from(text)]);
+    }
   });
 
   const mistakes: Readonly<
