@@ -272,6 +272,46 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     assert.equal(await delivery.server.command("cat /proc/sys/kernel/random/boot_id"), bootId);
   });
 
+  /** Whether the machine itself is refused at the relay's port: curl's status 7. */
+  const knock = "curl -sk -o /dev/null --max-time 20 https://127.0.0.1/healthz; echo curl $?";
+
+  test(
+    "a relay that crashes again and again closes its sockets, so that clients go elsewhere, and is tried again",
+    { timeout },
+    async () => {
+      const bundle = await runningBundle();
+      const crash =
+        "for n in 1 2 3 4 5 6 7 8; do systemctl kill -s SEGV derpkit-relay.service; sleep 3; done";
+      const said = await delivery.server.command(
+        `${crash}; systemctl is-active derpkit-derp.socket derpkit-stun.socket; ${knock}`,
+      );
+      assert.match(said, /failed\nfailed\ncurl 7\n/);
+      await eventually("it is back", async () => (await runningBundle()) === bundle);
+    },
+  );
+
+  test(
+    "a relay that is stopped for good closes its sockets too, and stays away until it is started",
+    { timeout },
+    async () => {
+      const bundle = await runningBundle();
+      const said = await delivery.server.command(
+        `systemctl stop derpkit-relay.service; sleep 3; ${knock}; systemctl is-active derpkit-retry.timer`,
+      );
+      assert.match(said, /curl 7\ninactive\n/);
+      await delivery.server.command("systemctl start derpkit-relay.service");
+      await eventually("it is back", async () => (await runningBundle()) === bundle);
+      assert.match(await delivery.server.command("systemctl is-active derpkit-retry.timer"), /^active/);
+    },
+  );
+
+  test("its system has its settings", { timeout }, async () => {
+    const said = await delivery.server.command(
+      "sysctl -n net.ipv4.tcp_max_syn_backlog; cat /etc/apt/apt.conf.d/60-derpkit /etc/systemd/journald.conf.d/60-derpkit.conf",
+    );
+    assert.match(said, /^8192\n[^]*Automatic-Reboot-Time "0[2-4]:\d\d"[^]*SystemMaxUse=200M/);
+  });
+
   test("its units are sound, and the relay is exposed to little", { timeout }, async (t) => {
     const said = await delivery.server.command(
       "systemd-analyze verify /etc/systemd/system/derpkit-*; systemd-analyze security --no-pager derpkit-relay.service | tail -n 1",

@@ -2,6 +2,7 @@
 import { credentialNames } from "../bootstrap/credentials.ts";
 import { type RuntimeArchive, runtimeArchive } from "../bootstrap/runtimes.ts";
 import { stage1 } from "../bootstrap/stage1.ts";
+import { renderSystemFiles } from "../bootstrap/system-files.ts";
 import { renderUnits } from "../bootstrap/units.ts";
 import { architectureOf } from "../clouds/architecture.ts";
 import type { FleetNode } from "../clouds/cloud.ts";
@@ -43,7 +44,14 @@ export function buildMachineFiles(
     ofNodes: new Map(
       nodes.map(({ name, derpPort, stunPort }) => {
         const units = [...renderUnits({ derpPort, stunPort, http, credentials })];
-        return [name, new Map(units.map(([unit, text]) => [`units/${name}/${unit}`, Buffer.from(text)]))];
+        const system = [...renderSystemFiles(name)];
+        return [
+          name,
+          new Map<string, Uint8Array>([
+            ...units.map(([unit, text]) => [`units/${name}/${unit}`, Buffer.from(text)] as const),
+            ...system.map(([file, text]) => [`system/${name}/${file}`, Buffer.from(text)] as const),
+          ]),
+        ];
       }),
     ),
     mirrors: new Map([[runtime.file, runtime.mirrors]]),

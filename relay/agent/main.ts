@@ -95,6 +95,7 @@ async function run(): Promise<void> {
     service: createSystemdService({
       node: settings.node,
       unitFolder,
+      etc: "/etc",
       runtimes,
       runningFile: path.join(runFolder, "running"),
       systemctl: createSystemctl(),

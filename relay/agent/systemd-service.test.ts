@@ -19,6 +19,7 @@ async function openMachine(t: TestContext) {
   const service = createSystemdService({
     node: "901a",
     unitFolder,
+    etc: path.join(root, "etc"),
     runtimes: path.join(root, "runtimes"),
     runningFile,
     async systemctl(...args) {

@@ -12,6 +12,7 @@ import type { Release, Service } from "../updater/service.ts";
 import { askRelay, parseAskedConfig } from "./health.ts";
 import { prepareRuntime } from "./runtime.ts";
 import { runTool, type Systemctl } from "./systemctl.ts";
+import { installSystemFiles } from "./system-files.ts";
 import { installUnits } from "./unit-files.ts";
 
 /** The relay's unit. Its sockets' names begin alike. */
@@ -26,6 +27,8 @@ export interface SystemdServiceOptions {
   readonly node: string;
   /** Where systemd reads units. */
   readonly unitFolder: string;
+  /** Where the system's own settings are. */
+  readonly etc: string;
   /** Where unpacked runtimes are kept. */
   readonly runtimes: string;
   /** A file that says which release the relay was started from; gone with the machine's start. */
@@ -44,7 +47,7 @@ const anyone = createSecureContext({ minVersion: "TLSv1.2" });
 
 /** Makes the service of this machine's node. */
 export function createSystemdService(options: SystemdServiceOptions): Service {
-  const { node, unitFolder, runtimes, runningFile, systemctl } = options;
+  const { node, unitFolder, etc, runtimes, runningFile, systemctl } = options;
 
   async function isActive(): Promise<boolean> {
     return (await systemctl("is-active", "--quiet", relayUnit)).ok;
@@ -60,6 +63,12 @@ export function createSystemdService(options: SystemdServiceOptions): Service {
     async start(release) {
       const units = path.join(release.folder, "units", node);
       const { written, removed } = await installUnits(units, unitFolder, stage0Units);
+      for (const [program = "", ...args] of await installSystemFiles(
+        path.join(release.folder, "system", node),
+        etc,
+      )) {
+        await runTool(program, args);
+      }
       if (written.length + removed.length > 0) await systemctl("daemon-reload");
       await announce(written, removed);
       const changed = [...written, ...removed].filter((unit) => unit !== updaterUnit);
