@@ -27,6 +27,14 @@ test("records that nobody makes come first, then the delivery, then the proof", 
   assert.equal(describeNext({ regions, dns: madeByUs, delivery }, [node], [record]).length, 2);
 });
 
+test("a region that is not waited for is to be mended by its day", () => {
+  const regions = [regionOf({ skipGate: { reason: "flooded", until: "2026-12-31" } })];
+  assert.match(
+    describeNext({ regions, dns: madeByUs, delivery }, [node], []).join("\n"),
+    /^Mend alfa \(flooded\) and remove its skipGate by 2026-12-31;/m,
+  );
+});
+
 test("pins that are not known, canaries and retired regions each have their sentence", () => {
   const regions = [regionOf({ state: "canary" }), regionOf({ id: 902, code: "bravo", state: "retired" })];
   const lines = describeNext({ regions, dns: madeByUs, delivery }, [{ ...node, certName: "pending" }], []);

@@ -12,6 +12,7 @@ export function describeNext(
   const pending = nodes.filter(({ certName }) => certName === pendingPin);
   const local = regions.filter(({ cloud }) => cloud === "local");
   const retired = regions.filter(({ state }) => state === "retired");
+  const skipped = regions.filter(({ skipGate }) => skipGate !== undefined);
   const canaries = regions.filter(({ state }) => state === "canary");
   return [
     ...(dns.provider === "none" && records.length > 0
@@ -35,6 +36,10 @@ export function describeNext(
       : [
           "Run `npm run verify` against derpMap before anybody depends on it, then put derpMap into the tailnet policy.",
         ]),
+    ...skipped.map(
+      ({ code, skipGate }) =>
+        `Mend ${code} (${skipGate?.reason}) and remove its skipGate by ${skipGate?.until}; until then it is not in the derpMap.`,
+    ),
     ...(canaries.length > 0
       ? [`Try ${canaries.map(({ code }) => code).join(", ")}, and set state: serving when it is good.`]
       : []),

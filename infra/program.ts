@@ -46,6 +46,7 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   const { where, secretKeys, stack, previous } = context;
   const config = parseFleetConfig({ where, secretKeys, values: pulumi.runtime.allConfig() });
   refuseRemoval(config, previous);
+  refuseOverdue(config, context);
   for (const { id, nodes } of config.regions.filter((region) => region.nodes.length > 1)) {
     context.log.warn(
       `region ${id} has ${nodes.length} nodes, and relays of this version do not mesh: clients on different nodes of it ` +
@@ -80,6 +81,17 @@ async function openDns({ dns }: FleetConfig, { offline }: CloudContext): Promise
   if (dns.provider === "none" || dns.zone === undefined) return noDns(dns.ttl);
   const { openCloudflare } = await import("./dns/cloudflare.ts");
   return await openCloudflare(dns.zone, dns.ttl, offline);
+}
+
+/** A gate that was skipped for a while is not skipped for ever because nobody looked again. */
+function refuseOverdue({ regions }: FleetConfig, { where, now }: ProgramContext): void {
+  const today = now.toISOString().slice(0, 10);
+  const problems = regions.flatMap(({ id, skipGate }) => {
+    if (skipGate === undefined || skipGate.until >= today) return [];
+    const message = `skipGate ended on ${skipGate.until} (${skipGate.reason}); remove it, or write another day`;
+    return [{ path: `region ${id}`, message }];
+  });
+  if (problems.length > 0) throw new KitError("config-invalid", { where, problems });
 }
 
 /** The engine would refuse as well, for their resources are protected, but it does not know the way out. */

@@ -3,7 +3,7 @@ import { before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cloud } from "./clouds/cloud.ts";
 import { noDns, type PlannedRecord } from "./dns/dns.ts";
-import { noGate } from "./gate.ts";
+import { type Gate, noGate } from "./gate.ts";
 import { RelayFleet } from "./relay-fleet.ts";
 import { type Declared, declaredAre, recordResources, valueOf } from "./testing/recorded.ts";
 import { regionOf } from "./testing/region.ts";
@@ -21,6 +21,7 @@ function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
   const asked: string[] = [];
   const booted = new Map<string, string>();
   const given = new Map<string, readonly string[]>();
+  const waitedFor = new Map<string, readonly string[]>();
   const cloud: Cloud = {
     createSite({ id }, name, { parent, protect }) {
       asked.push(`site ${id}: ${name}, child of ${parent?.constructor.name}, protected ${protect}`);
@@ -35,7 +36,11 @@ function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
             derpPort: 443,
             stunPort: 3478,
             listen: ":443",
-            createMachine({ userData, secrets }, machine) {
+            createMachine({ userData, secrets, after }, machine) {
+              waitedFor.set(
+                node,
+                after.map(typeOf).filter((type) => type.startsWith("gate:")),
+              );
               asked.push(`${node}: machine, protected ${machine.protect ?? false}`);
               given.set(node, [...secrets.keys()]);
               booted.set(node, userData("/dev/sdb"));
@@ -46,7 +51,12 @@ function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {
       };
     },
   };
-  return { asked, booted, given, cloudOf: () => cloud };
+  return { asked, booted, given, waitedFor, cloudOf: () => cloud };
+}
+
+/** The SDK keeps a resource's type to itself. */
+function typeOf(resource: pulumi.Resource): string {
+  return String(Reflect.get(resource, "__pulumiType"));
 }
 
 /** A value that only the cloud knows, as in a preview. */
@@ -208,6 +218,31 @@ test("a retired region is protected no longer and not in the derpMap; one whose 
   );
   assert.match(asked[0] ?? "", /^site 901: .* protected false$/);
   assert.match(asked[1] ?? "", /^901a: .* protected false$/);
+});
+
+test("waves follow each other: machines of one wait for what earlier ones have to show, and a region that is skipped shows nothing and is in no map", async () => {
+  const { cloudOf, waitedFor } = fakeCloud(ipv4);
+  const gate: Gate = {
+    createGate: ({ code, isUnproven }, _, name, options) =>
+      isUnproven ? [] : [new pulumi.ComponentResource(`gate:${code}`, name, {}, options)],
+  };
+  const regions = [
+    regionOf({ id: 903, code: "charlie", wave: 3 }),
+    regionOf({ wave: 1 }),
+    regionOf({ id: 902, code: "bravo", wave: 1, skipGate: { reason: "flooded", until: "2026-12-31" } }),
+    regionOf({ id: 904, code: "delta", wave: 2 }),
+  ];
+  const fleet = new RelayFleet("waves", { regions, cloudOf, dns: noDns(300), ...common, gate });
+  assert.deepEqual(
+    [...waitedFor],
+    [
+      ["901a", []],
+      ["902a", []],
+      ["904a", ["gate:alfa"]],
+      ["903a", ["gate:alfa", "gate:delta"]],
+    ],
+  );
+  assert.deepEqual(Object.keys(fleet.derpMap.Regions), ["901", "903", "904"]);
 });
 
 test("an address that only the cloud knows leaves the derpMap to be known after up, and stops nothing", async () => {

@@ -12,6 +12,8 @@ export interface RelayRegionArgs extends Pick<RelayNodeArgs, "dns" | "boot" | "s
 
 /** A region with all that its clients, and those who run its relays, need to know. */
 export interface FleetRegion extends Pick<RegionConfig, "id" | "code" | "name" | "state"> {
+  /** True if nobody waits until it serves. */
+  readonly isUnproven: boolean;
   readonly nodes: readonly PlannedNode[];
 }
 
@@ -30,7 +32,7 @@ export class RelayRegion extends pulumi.ComponentResource {
 
   constructor(name: string, args: RelayRegionArgs, options?: pulumi.ComponentResourceOptions) {
     const { region, cloud, ...shared } = args;
-    const { id, code, name: regionName, state } = region;
+    const { id, code, name: regionName, state, skipGate } = region;
     const providers = [...(cloud.providersOf?.(region) ?? [])];
     const given = providers.length === 0 ? options : { ...options, providers };
     super("derpkit:index:RelayRegion", name, { regionId: id, regionCode: code, regionName }, given);
@@ -38,7 +40,8 @@ export class RelayRegion extends pulumi.ComponentResource {
     const nodes = region.nodes.map(
       (node) => new RelayNode(`${name}-${node.name}`, { node, region, site, ...shared }, { parent: this }),
     );
-    this.region = { code, id, name: regionName, nodes: nodes.map(({ node }) => node), state };
+    const isUnproven = skipGate !== undefined;
+    this.region = { code, id, isUnproven, name: regionName, nodes: nodes.map(({ node }) => node), state };
     this.records = nodes.flatMap(({ records }) => records);
     this.machines = nodes.flatMap(({ machine }) => machine);
     this.registerOutputs({ region: this.region });

@@ -24,6 +24,7 @@ const cloudKeys = [
   "certificates",
   "admission",
   "wave",
+  "skipGate",
   "generation",
   "icmpEcho",
   "http",

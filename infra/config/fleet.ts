@@ -37,6 +37,8 @@ export interface RegionConfig {
   readonly admission: NonNullable<CheckedRegion["admission"]>;
   readonly state: CheckedRegion["state"];
   readonly wave: number;
+  /** Undefined: the gate is waited for. */
+  readonly skipGate: CheckedRegion["skipGate"];
   readonly generation: number;
   readonly icmpEcho: boolean;
   readonly http: boolean;
@@ -91,6 +93,7 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     certificates,
     admission = {},
     peerRelayPort,
+    skipGate,
     ...region
   } = checked;
   const mode = certificates ?? defaultCertificates(region.cloud);
@@ -102,6 +105,7 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     certificates: mode,
     admission,
     peerRelayPort,
+    skipGate,
     nodes: nodes.map(({ name: given, hostName, derpPort, stunPort, pin }, index) => {
       const name = given ?? defaultNodeName(region.id, index);
       const own = mode === "acme-ip" ? undefined : defaultHostName(name, domain);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isDnsLabel, isDnsName, isHumanText } from "./names.ts";
+import { isDate, isDnsLabel, isDnsName, isHumanText } from "./names.ts";
 
 test("a DNS label is 1 to 63 lower-case letters, digits and inner hyphens", () => {
   for (const label of ["a", "9", "901a", "a-b", "xn--abc", "a".repeat(63)])
@@ -24,5 +24,12 @@ test("text for people may hold any script, and nothing that breaks a line or hid
     assert.ok(isHumanText(text), text);
   for (const text of ["", " a", "a ", "a\tb", "a\u2028b", "a\u001b[31m", "\ud800", "a".repeat(101)]) {
     assert.ok(!isHumanText(text), JSON.stringify(text));
+  }
+});
+
+test("a day is one that the calendar has", () => {
+  for (const text of ["2026-12-31", "2028-02-29"]) assert.ok(isDate(text), text);
+  for (const text of ["2026-02-29", "2026-13-01", "2026-1-1", "2026-12-31T00:00Z", "", "soon"]) {
+    assert.ok(!isDate(text), text);
   }
 });

@@ -40,6 +40,13 @@ export function isPublicKey(text: string): boolean {
   return /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
 }
 
+/** True for a day that the calendar has, as 2026-12-31. */
+export function isDate(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
+
 /** True for a client's public key as Tailscale writes it. */
 export function isNodeKey(text: string): boolean {
   return /^nodekey:[0-9a-f]{64}$/.test(text);

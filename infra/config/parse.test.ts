@@ -57,6 +57,7 @@ test("a region without nodes gets one, named after the id and in the default dom
       icmpEcho: true,
       http: false,
       peerRelayPort: undefined,
+      skipGate: undefined,
       nodes: [{ ...unset, name: "901a", hostName: "901a.derpkit.internal" }],
     },
   ]);

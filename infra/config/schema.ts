@@ -9,6 +9,7 @@ import { type AwsPartition, cloudNames } from "../clouds/places.ts";
 import { runtimeNames } from "../bootstrap/runtimes.ts";
 import { tailscaleRegionCodes } from "../derpmap/tailscale-regions.ts";
 import {
+  isDate,
   isDnsLabel,
   isDnsName,
   isHumanText,
@@ -185,6 +186,21 @@ const admissionSchema = mapping({
   ),
 });
 
+const skipGateSchema = mapping({
+  reason: v.pipe(
+    text(isHumanText, "one line of text, 100 characters at most, without spaces around it"),
+    v.description("Why, for who reads it next."),
+    notes({ example: "the data centre is flooded" }),
+  ),
+  until: v.pipe(
+    text(isDate, "a day, such as 2026-12-31"),
+    v.description(
+      "The last day. After it the configuration is refused until the key is gone or has another day.",
+    ),
+    notes({ example: "2026-12-31" }),
+  ),
+});
+
 export const regionSchema = mapping({
   id: v.pipe(
     wholeNumber(900, 999),
@@ -281,6 +297,13 @@ export const regionSchema = mapping({
     v.optional(wholeNumber(1, 99), 1),
     v.description("Regions of a wave are changed together, waves one after the other."),
     notes({ example: "2" }),
+  ),
+  skipGate: v.pipe(
+    v.optional(skipGateSchema),
+    v.description(
+      "Does not wait for the region, which is known not to serve. It stays out of the derpMap meanwhile.",
+    ),
+    notes({ default: "the gate is not skipped" }),
   ),
   generation: v.pipe(
     v.optional(wholeNumber(1, 1_000_000), 1),

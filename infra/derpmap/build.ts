@@ -10,6 +10,8 @@ export interface MapRegion<Text = string> {
   readonly code: string;
   readonly name: string;
   readonly state: "canary" | "serving" | "draining" | "retired";
+  /** True if it was not shown to serve. */
+  readonly isUnproven?: boolean;
   readonly nodes: readonly MapNode<Text>[];
 }
 
@@ -25,9 +27,13 @@ export interface MapNode<Text = string> {
   readonly stunPort: number;
 }
 
-/** True if clients may be told of a region: it is not retired, and nothing of it is still unknown. */
-export function isPublished({ state, nodes }: Pick<MapRegion<unknown>, "state" | "nodes">): boolean {
-  return state !== "retired" && nodes.every(({ certName }) => certName !== pendingPin);
+/** True if clients may be told of a region: it is not retired, its gate is not skipped, and nothing of it is still unknown. */
+export function isPublished({
+  state,
+  isUnproven = false,
+  nodes,
+}: Pick<MapRegion<unknown>, "state" | "isUnproven" | "nodes">): boolean {
+  return state !== "retired" && !isUnproven && nodes.every(({ certName }) => certName !== pendingPin);
 }
 
 /**

@@ -95,3 +95,31 @@ test("unknown values and secrets are shown as words, however deep they lie", () 
     list: [{ token: "[secret]", port: 443 }],
   });
 });
+
+test("a gate that was skipped until a day that is over is a mistake, which says why it was", async (t) => {
+  const root = temporaryFolder(t);
+  const region = {
+    ...alfa,
+    cloud: "hetzner",
+    location: "fsn1",
+    certificates: "acme-ip",
+    admission: { anyone: true },
+    skipGate: { reason: "flooded", until: "2020-01-31" },
+  };
+  const config = new Map([
+    ["derpkit:regions", JSON.stringify([region])],
+    ["derpkit:delivery", JSON.stringify({ url: "https://downloads.example.com" })],
+    ["derpkit:trustedKeys", JSON.stringify([`MCowBQYDK2VwAyEA${"A".repeat(43)}=`])],
+  ]);
+  const file = join(root, "Pulumi.test.yaml");
+  await assert.rejects(runProgram({ stack: "test", file, root, config, secretKeys: new Set() }), (error) => {
+    assert.ok(error instanceof KitError);
+    assert.deepEqual(error.problems, [
+      {
+        path: "region 901",
+        message: "skipGate ended on 2020-01-31 (flooded); remove it, or write another day",
+      },
+    ]);
+    return true;
+  });
+});
