@@ -11,6 +11,8 @@ const loginMs = 10_000;
 /** The pause after n failures in a row is n² times the first, up to the longest, and then 50 to 150 % of that. */
 const pauseMs = { first: 10, longest: 5_000 };
 
+const mostReasons = 5;
+
 /** Where the relay is, and by what its clients know it. */
 export interface HerdPlace {
   readonly files: Pick<RelayFiles, "hostName" | "pin">;
@@ -20,6 +22,8 @@ export interface HerdPlace {
 export class Herd implements AsyncDisposable {
   /** Attempts to log in that failed. */
   failures = 0;
+  /** What the first of them said. */
+  readonly reasons: string[] = [];
   /** The longest that any client was without a relay, from the end of one connection to its next login, in milliseconds. */
   longestGap = 0;
   readonly #place: HerdPlace;
@@ -91,6 +95,7 @@ export class Herd implements AsyncDisposable {
       });
     } catch (error) {
       this.failures++;
+      if (this.reasons.length < mostReasons) this.reasons.push(String(error));
       throw error;
     }
   }
