@@ -115,12 +115,17 @@ type MachineFilesOf = ReadonlyMap<string, MachineFiles>;
 async function gatherMachineFiles(config: FleetConfig, nodes: readonly FleetNode[]): Promise<MachineFilesOf> {
   const cache = path.join(homedir(), ".cache/derpkit/runtimes");
   const gathered = new Map<string, MachineFiles>();
+  // Regions mostly have the same runtime, and all have the same updater.
+  const archives = new Map<string, Buffer>();
+  let updater: RelayBundle | undefined;
   for (const region of config.regions) {
     const runtime = runtimeOf(region, config);
     if (runtime === undefined) continue;
     const own = nodes.filter(({ regionCode }) => regionCode === region.code);
-    const archive = await fetchRuntime(runtime, cache, process.env);
-    gathered.set(region.code, buildMachineFiles(region, own, await updaterBundle(), runtime, archive));
+    const archive = archives.get(runtime.file) ?? (await fetchRuntime(runtime, cache, process.env));
+    archives.set(runtime.file, archive);
+    updater ??= await updaterBundle();
+    gathered.set(region.code, buildMachineFiles(region, own, updater, runtime, archive));
   }
   return gathered;
 }
