@@ -1,18 +1,7 @@
 /** The tests beside the code of what systemd and the status page need, under Bun. */
-import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import path from "node:path";
-import process from "node:process";
-import { text } from "node:stream/consumers";
-import { test } from "node:test";
-import { findProgram, whyNotFound } from "../scripts/conformance/programs.ts";
+import { testOnBun } from "./own-tests-on-bun.ts";
 
-const bun = findProgram("bun");
-const skip = bun === undefined ? whyNotFound.bun : false;
-const root = path.join(import.meta.dirname, "..");
-
-for (const file of [
+testOnBun([
   "net/listen",
   "net/status-page",
   "relay-routes",
@@ -23,16 +12,4 @@ for (const file of [
   "stun/server",
   "systemd/activation",
   "systemd/notify",
-])
-  test(`relay/${file}.test.ts passes on Bun`, { skip, timeout: 60_000 }, async (t) => {
-    // With a slash in front Bun takes the name for a path, not for a part of one.
-    const child = spawn(bun ?? "", ["test", `./relay/${file}.test.ts`], {
-      cwd: root,
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"] },
-      stdio: ["ignore", "ignore", "pipe"],
-      signal: t.signal,
-    });
-    const [said, [status]] = await Promise.all([text(child.stderr), once(child, "exit")]);
-    assert.equal(status, 0, said);
-    assert.match(said, /\n *[1-9]\d* pass\n *0 fail\n/);
-  });
+]);
