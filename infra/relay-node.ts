@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import { updaterStatusFile } from "../relay/agent/places.ts";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
 import { tailnetApiCredential } from "./bootstrap/credentials.ts";
-import { updaterStatusFile } from "./bootstrap/units.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";

@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { createHash } from "node:crypto";
 
-/** Answers instead of a file, or `undefined` for the file. */
+/** True if it answers itself, in the place of the file. */
 export type Trouble = (file: string, response: ServerResponse) => boolean;
 
 export class DeliveryServer implements AsyncDisposable {
@@ -20,8 +20,6 @@ export class DeliveryServer implements AsyncDisposable {
   #running: ((answer: string) => void) | undefined;
   /** What goes wrong with files; nothing by default. */
   trouble: Trouble = () => false;
-  /** Files that were asked for. */
-  readonly asked: string[] = [];
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -70,7 +68,6 @@ export class DeliveryServer implements AsyncDisposable {
       this.#running = undefined;
       return void response.end();
     }
-    this.asked.push(pathname);
     if (this.trouble(pathname, response)) return;
     const bytes = await readFile(path.join(this.#folder, path.normalize(pathname))).catch(() => undefined);
     if (bytes === undefined) return void response.writeHead(404).end();

@@ -5,7 +5,7 @@ import path from "node:path";
 import process from "node:process";
 import { renderCloudInit } from "../infra/bootstrap/cloud-init.ts";
 import { buildRelayConfig } from "../infra/bootstrap/relay-config.ts";
-import { updaterStatusFile } from "../infra/bootstrap/units.ts";
+import { updaterStatusFile } from "../relay/agent/places.ts";
 import { type RuntimeName, runtimeArchive } from "../infra/bootstrap/runtimes.ts";
 import { type MachineFiles, buildMachineFiles } from "../infra/delivery/machine-files.ts";
 import { publishRegionBundle, type RegionContent } from "../infra/delivery/region-bundle.ts";
@@ -18,9 +18,6 @@ export const region = "fra";
 export const node = "901a";
 export const hostName = "901a.derpkit.internal";
 const stack = "machine";
-/** Tells releases apart that are the same program. */
-export type Labelled = Pick<RelayBundle, "code" | "version" | "sha256">;
-
 /** What differs from the usual content of a release. */
 export interface Release {
   readonly relay?: Pick<RelayBundle, "code" | "version">;

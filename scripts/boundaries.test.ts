@@ -210,6 +210,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
     to: [
       "infra/bootstrap/",
       "infra/clouds/cloud.ts",
+      "relay/agent/places.ts",
       "relay/config/",
       "relay/updater/manifest.ts",
       "relay/errors.ts",
@@ -224,6 +225,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "infra/clouds/",
       "infra/config/",
       "relay/agent/http-source.ts",
+      "relay/agent/places.ts",
       "relay/config/",
       "relay/errors.ts",
       "relay/outbound/",
@@ -239,8 +241,8 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "infra/",
-    to: ["infra/", "relay/errors.ts", "relay/config/", "relay/updater/manifest.ts"],
-    why: "infra takes the relay's schema, so that it cannot render an option that the relay lacks, and nothing else",
+    to: ["infra/", "relay/errors.ts", "relay/config/", "relay/updater/manifest.ts", "relay/agent/places.ts"],
+    why: "infra takes the relay's schema and its machine's places, so that it cannot render an option that the relay lacks, and nothing else",
   },
   {
     from: "scripts/",

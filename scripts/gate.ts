@@ -114,8 +114,9 @@ async function waitForAll(
     const verdict = judge(results, require);
     const passed = performance.now() - started;
     if (verdict.ok) step.done(`${targets.length} nodes serve what they were given`);
-    if (!verdict.ok && passed + againAfterMs > withinMs) step.fail(`not ready within ${withinMs / 1_000} s`);
-    if (verdict.ok || passed + againAfterMs > withinMs) return { ...verdict, results };
+    const isOver = passed + againAfterMs > withinMs;
+    if (!verdict.ok && isOver) step.fail(`not ready within ${withinMs / 1_000} s`);
+    if (verdict.ok || isOver) return { ...verdict, results };
     const missing = describeMissing(results);
     step.update(missing);
     if (passed - told >= tellEveryMs) {

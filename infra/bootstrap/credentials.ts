@@ -1,7 +1,6 @@
 /** The secrets that a relay is given as systemd credentials: files that only its process sees, and that are never on a disk. Pure. */
 
-/** The relay's unit, and with it the folder of its credentials. */
-export const relayUnit = "derpkit-relay.service";
+import { relayUnit } from "../../relay/agent/places.ts";
 
 /** Secret of the OAuth client by which the relay reads the tailnet's devices. */
 export const tailnetApiCredential = "tailnet-api";

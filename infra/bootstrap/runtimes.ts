@@ -3,6 +3,7 @@
  *
  * The archives are those of npm, which have the same bytes wherever a mirror of npm is.
  */
+import { runtimeArchiveFolder } from "../../relay/agent/places.ts";
 
 export const runtimeNames = ["bun", "node"] as const;
 export type RuntimeName = (typeof runtimeNames)[number];
@@ -50,16 +51,13 @@ const pinned: Readonly<Record<RuntimeName, Pinned>> = {
   },
 };
 
-/** Folder of the archive in a bundle: it holds one. */
-const folder = "runtime-archive";
-
 /** The archive of a runtime for an architecture. */
 export function runtimeArchive(runtime: RuntimeName, architecture: "arm64" | "x64"): RuntimeArchive {
   const { version, archives } = pinned[runtime];
   const { name, sha256 } = archives[architecture];
   const archive = `${name.split("/").at(-1)}-${version}.tgz`;
   return {
-    file: `${folder}/${runtime}-${version}-linux-${architecture}.tgz`,
+    file: `${runtimeArchiveFolder}/${runtime}-${version}-linux-${architecture}.tgz`,
     sha256,
     mirrors: [`https://registry.npmjs.org/${name}/-/${archive}`],
   };

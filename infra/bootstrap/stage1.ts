@@ -2,6 +2,7 @@
  * The shell script of stage 1, a file of the signed manifest: it puts the updater and its runtime on a machine that has
  * none, and the updater does everything else. Running it again changes nothing.
  */
+import { runtimeArchiveFolder, updaterFile } from "../../relay/agent/places.ts";
 import { relayUser } from "./units.ts";
 
 export const stage1 = `#!/bin/sh
@@ -48,10 +49,10 @@ if [ ! -e $root/updater ]; then
     aarch64) arch=arm64 ;;
     *) fail "there is no runtime for $(uname -m)" ;;
   esac
-  archive=$(sed -n 's/^      "path": "\\(runtime-archive\\/[a-z0-9._-]*\\)",$/\\1/p' "$manifest" | grep -- "-$arch\\.tgz$" | head -n 1)
+  archive=$(sed -n 's/^      "path": "\\(${runtimeArchiveFolder}\\/[a-z0-9._-]*\\)",$/\\1/p' "$manifest" | grep -- "-$arch\\.tgz$" | head -n 1)
   [ -n "$archive" ] || fail "the manifest has no runtime for $arch"
   say "fetching the updater and $archive"
-  obtain updater.mjs "$work/updater.mjs"
+  obtain ${updaterFile} "$work/${updaterFile}"
   obtain "$archive" "$work/runtime.tgz"
   sum=$(sha256sum "$work/runtime.tgz" | cut -c 1-64)
   mkdir -p "$work/runtime" "$root/runtimes" "$root/first"
@@ -64,7 +65,7 @@ if [ ! -e $root/updater ]; then
   rm -rf "$root/runtimes/$sum" "$root/runtimes/$sum.partial"
   cp -R "$work/runtime" "$root/runtimes/$sum.partial"
   mv "$root/runtimes/$sum.partial" "$root/runtimes/$sum"
-  install -m 0644 "$work/updater.mjs" $root/first/updater.mjs
+  install -m 0644 "$work/${updaterFile}" $root/first/${updaterFile}
   ln -sfn "../runtimes/$sum" $root/first/runtime
   obtain "units/$DERPKIT_NODE/derpkit-updater.service" "$work/updater.service"
   install -m 0644 "$work/updater.service" /etc/systemd/system/derpkit-updater.service

@@ -5,13 +5,10 @@
  * relay that crashes again and again, or is stopped for good, closes them, so that clients go to the region's next
  * node, which they do only when nobody accepts; and a timer tries again each minute.
  */
-import { relayUnit } from "./credentials.ts";
+import { credentialsFolder, relayUnit, runFolder, updaterFile } from "../../relay/agent/places.ts";
 
 /** Fixed, because files on the volume outlive the machine that wrote them. */
 export const relayUser = { name: "derpkit", id: 743 } as const;
-
-/** Where the updater leaves word of itself for the relay. */
-export const updaterStatusFile = "/run/derpkit/updater.json";
 
 export interface UnitSettings {
   /** TCP. */
@@ -88,7 +85,7 @@ StartLimitBurst=5
 Type=notify
 NotifyAccess=all
 EnvironmentFile=/etc/derpkit/stage0.env
-ExecStartPre=+/bin/sh -c 'mkdir -p /run/derpkit && readlink -f /opt/derpkit/current >/run/derpkit/running'
+ExecStartPre=+/bin/sh -c 'mkdir -p ${runFolder} && readlink -f /opt/derpkit/current >${runFolder}/running'
 ExecStart=/opt/derpkit/current/runtime/runtime /opt/derpkit/current/relay.mjs -config /opt/derpkit/current/config/\${DERPKIT_NODE}.json
 ExecReload=/bin/kill -HUP $MAINPID
 # A stop for good closes the sockets as well; a restart leaves them open.
@@ -100,7 +97,7 @@ WatchdogSec=30
 TimeoutStartSec=120
 TimeoutStopSec=30
 KillMode=mixed
-${credentials.map((name) => `LoadCredential=${name}:/run/derpkit/credentials/${name}\n`).join("")}
+${credentials.map((name) => `LoadCredential=${name}:${credentialsFolder}/${name}\n`).join("")}
 User=${relayUser.name}
 Group=${relayUser.name}
 StateDirectory=derpkit/relay
@@ -165,7 +162,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 EnvironmentFile=/etc/derpkit/stage0.env
-ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/updater.mjs --secrets ${names.join(" ")}
+ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/${updaterFile} --secrets ${names.join(" ")}
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -189,7 +186,7 @@ OnFailure=derpkit-updater-back.service
 
 [Service]
 EnvironmentFile=/etc/derpkit/stage0.env
-ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/updater.mjs
+ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/${updaterFile}
 # Look for a release now.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always

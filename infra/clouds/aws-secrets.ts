@@ -4,6 +4,7 @@
  */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { parameterName } from "../../relay/agent/places.ts";
 import { partitionOf } from "./aws-providers.ts";
 
 /** Whose secrets they are. */
@@ -14,11 +15,6 @@ interface Owner {
   /** The region of AWS. */
   readonly location: string;
   readonly tags: Readonly<Record<string, string>>;
-}
-
-/** The path of a parameter: all that the machine has to know is what it was booted with. */
-export function parameterName(stack: string, node: string, secret: string): string {
-  return `/derpkit/${stack}/${node}/${secret}`;
 }
 
 /**

@@ -6,7 +6,7 @@ import { findContradictions } from "./contradictions.ts";
 import { buildFleetConfig, type FleetConfig } from "./fleet.ts";
 import { childPath, namespace, pathsTo } from "./path.ts";
 import { fleetSchema } from "./schema.ts";
-import { findSecretProblems, namedSecrets } from "./secrets.ts";
+import { findSecretProblems, findSecretReferences } from "./secrets.ts";
 import { findSecrets, findStrangers, secretMessage, shapeOf } from "./structure.ts";
 
 /** A stack's configuration as Pulumi hands it to a program. */
@@ -28,13 +28,14 @@ export function parseFleetConfig(source: ConfigSource): FleetConfig {
   const { values: written, misplaced, secret } = decodeValues(source);
   const clear = new Set(Object.keys(written));
   // What was meant to be a secret is looked at no more, whether it is one or not.
-  const named = namedSecrets(written);
+  const references = findSecretReferences(written);
+  const named = new Set(references.map(({ name }) => name));
   const values = Object.fromEntries(
     Object.entries(written).filter(([name]) => knownKeys.has(name) || !named.has(name)),
   );
   const claims = [
     ...misplaced,
-    ...findSecretProblems(values, { secret, clear, known: knownKeys }),
+    ...findSecretProblems(references, { secret, clear, known: knownKeys }),
     ...findSecrets(values),
     ...findStrangers(fleetSchema, values),
   ];

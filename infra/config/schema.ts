@@ -82,6 +82,8 @@ const flag = v.boolean(({ input }) => `is ${show(input)}; write true or false`);
 
 const secureUrl = text(isSecureUrl, "a URL that begins with https://, without user, password or fragment");
 
+const humanText = text(isHumanText, "one line of text, 100 characters at most, without spaces around it");
+
 const port = wholeNumber(1, 65_535);
 
 export const nodeSchema = mapping({
@@ -188,7 +190,7 @@ const admissionSchema = mapping({
 
 const skipGateSchema = mapping({
   reason: v.pipe(
-    text(isHumanText, "one line of text, 100 characters at most, without spaces around it"),
+    humanText,
     v.description("Why, for who reads it next."),
     notes({ example: "the data centre is flooded" }),
   ),
@@ -220,7 +222,7 @@ export const regionSchema = mapping({
     notes({ example: "alfa" }),
   ),
   name: v.pipe(
-    text(isHumanText, "one line of text, 100 characters at most, without spaces around it"),
+    humanText,
     v.description("Name of the region for people, shown by `tailscale netcheck`."),
     notes({ example: "Alfa, rack 1" }),
   ),

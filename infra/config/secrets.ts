@@ -5,7 +5,7 @@
  * list or mapping reaches the program in clear.
  */
 import type { Problem } from "../../relay/errors.ts";
-import { secretsOfAdmission } from "./admission.ts";
+import { type SecretReference, secretsOfAdmission } from "./admission.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, membersOf } from "./raw.ts";
 
@@ -17,14 +17,11 @@ interface WrittenKeys {
   readonly known: ReadonlySet<string>;
 }
 
-/** The secrets that a configuration names, each once. */
-export function namedSecrets(raw: unknown): ReadonlySet<string> {
-  return new Set(references(raw).map(({ name }) => name));
-}
-
 /** Finds secrets that are missing, in clear, or nobody's. No message shows a value. */
-export function findSecretProblems(raw: unknown, { secret, clear, known }: WrittenKeys): Problem[] {
-  const named = references(raw);
+export function findSecretProblems(
+  named: readonly SecretReference[],
+  { secret, clear, known }: WrittenKeys,
+): Problem[] {
   const names = new Set(named.map(({ name }) => name));
   const wrong = named.flatMap(({ path, name }) => {
     if (known.has(name)) return [{ path, message: `is ${name}, a key of its own; choose another name` }];
@@ -48,7 +45,8 @@ function openMessage(name: string): string {
   return `is in clear, and a region names it as a secret; have a new one made, and run \`pulumi config set --secret derpkit:${name}\``;
 }
 
-function references(raw: unknown) {
+/** Every place that names a secret. */
+export function findSecretReferences(raw: unknown): SecretReference[] {
   const regions = childPath(undefined, "regions");
   return itemsOf(membersOf(raw)["regions"]).flatMap((region, index) =>
     secretsOfAdmission(membersOf(region), childPath(regions, index)),

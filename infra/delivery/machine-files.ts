@@ -1,4 +1,5 @@
 /** What a region's machines are delivered besides the relay and its configuration. */
+import { updaterFile } from "../../relay/agent/places.ts";
 import { credentialNames } from "../bootstrap/credentials.ts";
 import { type RuntimeArchive, runtimeArchive } from "../bootstrap/runtimes.ts";
 import { stage1 } from "../bootstrap/stage1.ts";
@@ -38,7 +39,7 @@ export function buildMachineFiles(
   return {
     shared: new Map<string, Uint8Array>([
       ["stage1.sh", Buffer.from(stage1)],
-      ["updater.mjs", updater.code],
+      [updaterFile, updater.code],
       [runtime.file, archive],
     ]),
     ofNodes: new Map(

@@ -1,6 +1,7 @@
 /** Whether the relay of this machine serves, asked from outside of its process as a client asks. */
 import https from "node:https";
 import { isIP } from "node:net";
+import type { SecureContext } from "node:tls";
 import * as v from "valibot";
 import { login } from "../client/connection.ts";
 import { RelayFailure } from "../client/failure.ts";
@@ -9,7 +10,6 @@ import { openTls } from "../client/transport.ts";
 import { parseListenAddress } from "../config/listen-address.ts";
 import { generatePrivateKey } from "../crypto/keys.ts";
 import { sendRequest } from "../outbound/http.ts";
-import type { SecureContext } from "node:tls";
 
 const healthSchema = v.object({ ok: v.boolean(), state: v.string(), bundle: v.nullable(v.string()) });
 
@@ -55,7 +55,7 @@ export async function askRelay(
 ): Promise<void> {
   const port = parseListenAddress(config.listen)?.port ?? 443;
   await askHealth(config.hostname, port, sha256, signal);
-  if (config.stun) await askStun({ address, port: config.stunPort }, signal, () => {});
+  if (config.stun) await askStun({ address, port: config.stunPort }, signal);
   if (config.derp && isOpen(config)) await logIn(config.hostname, port, trust, signal);
 }
 

@@ -1,5 +1,5 @@
 /** The updater of a machine: settings in, a relay that is what the region's manifest asks for. It runs until it is stopped. */
-import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +15,7 @@ import { startUpdater, type UpdaterStatus } from "../updater/updater.ts";
 import { version } from "../version.ts";
 import { httpSource } from "./http-source.ts";
 import { readInstanceSecrets } from "./instance-secrets.ts";
+import { credentialsFolder, parameterName, runFolder, updaterStatusFile } from "./places.ts";
 import { pruneRuntimes } from "./runtime.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
 import { renderStatus } from "./status.ts";
@@ -26,7 +27,6 @@ const keyFolder = "/etc/derpkit";
 const root = "/opt/derpkit";
 /** On the volume that outlives the machine. */
 const stateFolder = "/var/lib/derpkit/updater";
-const runFolder = "/run/derpkit";
 const unitFolder = "/etc/systemd/system";
 const runtimes = path.join(root, "runtimes");
 
@@ -48,17 +48,16 @@ function createSource(settings: AgentSettings): Source {
  */
 async function fetchSecrets(names: readonly string[]): Promise<void> {
   const { stack, node } = await readSettings(process.env, keyFolder);
-  const folder = path.join(runFolder, "credentials");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const present = await readdir(folder);
+  await mkdir(credentialsFolder, { recursive: true, mode: 0o700 });
+  const present = await readdir(credentialsFolder);
   try {
-    const secrets = await readInstanceSecrets(names, (name) => `/derpkit/${stack}/${node}/${name}`, {
+    const secrets = await readInstanceSecrets(names, (name) => parameterName(stack, node, name), {
       metadata: new URL("http://169.254.169.254/"),
       agentFor: buildAgents({ env: process.env }),
       signal: AbortSignal.timeout(secretsWithinMs),
     });
     for (const [name, value] of secrets)
-      await writeWhole(path.join(folder, name), Buffer.from(`${value}\n`), 0o600);
+      await writeWhole(path.join(credentialsFolder, name), Buffer.from(`${value}\n`), 0o600);
   } catch (error) {
     if (!names.every((name) => present.includes(name))) throw error;
     log(`the secrets are those from before\n${renderError(error)}`);
@@ -147,10 +146,8 @@ function createWaking() {
 
 /** For the relay, which shows it. Nothing depends on it, so a disk that is full does not matter here. */
 async function writeStatus(text: string): Promise<void> {
-  const file = path.join(runFolder, "updater.json");
   try {
-    await writeFile(`${file}.new`, text);
-    await rename(`${file}.new`, file);
+    await writeWhole(updaterStatusFile, text, 0o644);
   } catch (error) {
     log(`the status cannot be written: ${String(error)}`);
   }

@@ -2,14 +2,14 @@
  * The runtime that a release brings: an archive whose digest the manifest gives, unpacked once and kept by that digest.
  * `runtime` in the release's folder leads to it.
  */
-import { chmod, mkdir, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, readlink, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { KitError } from "../errors.ts";
 import { sha256Hex } from "../updater/manifest.ts";
+import { pointLink } from "./link.ts";
+import { runtimeArchiveFolder } from "./places.ts";
 import { runTool } from "./systemctl.ts";
 
-/** The folder of a release that holds the archive, and nothing else. */
-const archiveFolder = "runtime-archive";
 /** What leads to the unpacked runtime. */
 const link = "runtime";
 
@@ -21,18 +21,16 @@ const link = "runtime";
  * @throws KitError `runtime-unusable`
  */
 export async function prepareRuntime(release: string, runtimes: string): Promise<void> {
-  const [name] = await readdir(path.join(release, archiveFolder)).catch(() => [] as string[]);
+  const [name] = await readdir(path.join(release, runtimeArchiveFolder)).catch(() => [] as string[]);
   if (name === undefined) throw unusable(release, "brings no runtime");
-  const archive = path.join(release, archiveFolder, name);
+  const archive = path.join(release, runtimeArchiveFolder, name);
   const digest = sha256Hex(await readFile(archive));
   const folder = path.join(runtimes, digest);
   if (!(await isThere(path.join(folder, "runtime")))) await unpack(archive, folder);
   const place = path.join(release, link);
   const target = path.relative(release, folder);
   if ((await readlink(place).catch(() => undefined)) === target) return;
-  await rm(`${place}.new`, { force: true });
-  await symlink(target, `${place}.new`);
-  await rename(`${place}.new`, place);
+  await pointLink(place, target);
 }
 
 /** Removes the runtimes that no release leads to. @param releases folders of releases */

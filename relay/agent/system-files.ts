@@ -1,7 +1,7 @@
 /** Puts a release's settings of the system where the system reads them. */
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { isSystemError } from "../updater/system-error.ts";
+import { isErrno, writeWhole } from "../config/files.ts";
 
 /** Each file's place, and what has to be told that it is another. */
 const places = {
@@ -28,11 +28,7 @@ export async function installSystemFiles(from: string, etc: string): Promise<(re
     if (wanted === undefined && present === undefined) continue;
     if (wanted !== undefined && present !== undefined && wanted.equals(present)) continue;
     if (wanted === undefined) await rm(place);
-    else {
-      await mkdir(path.dirname(place), { recursive: true });
-      await writeFile(`${place}.new`, wanted, { mode: 0o644, flush: true });
-      await rename(`${place}.new`, place);
-    }
+    else await writeWhole(place, wanted, 0o644);
     if (apply.length > 0) due.push(apply);
   }
   return due;
@@ -42,7 +38,7 @@ async function readIfThere(file: string): Promise<Buffer | undefined> {
   try {
     return await readFile(file);
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return undefined;
+    if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -10,13 +10,12 @@ import { describeError } from "../client/dial.ts";
 import { KitError } from "../errors.ts";
 import type { Release, Service } from "../updater/service.ts";
 import { askRelay, parseAskedConfig } from "./health.ts";
+import { relayUnit } from "./places.ts";
 import { prepareRuntime } from "./runtime.ts";
 import { runTool, type Systemctl } from "./systemctl.ts";
 import { installSystemFiles } from "./system-files.ts";
 import { installUnits } from "./unit-files.ts";
 
-/** The relay's unit. Its sockets' names begin alike. */
-export const relayUnit = "derpkit-relay.service";
 /** The updater's own units, which a release brings as well; it takes over when the relay has proven itself. */
 export const updaterUnit = "derpkit-updater.service";
 /** Of stage 0, in no release. */

@@ -3,8 +3,10 @@
  * whose updater runs. A new one takes over when its release's relay is healthy and it has shown that it can read the
  * machine's memory and the delivery.
  */
-import { readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { readFile, readlink, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { pointLink } from "./link.ts";
+import { updaterFile } from "./places.ts";
 import { runTool } from "./systemctl.ts";
 
 export interface TakeoverPlaces {
@@ -23,9 +25,6 @@ export function takeoverPlaces(root: string): TakeoverPlaces {
     failed: path.join(root, "updater.failed"),
   };
 }
-
-/** The program of a release's updater. */
-export const updaterFile = "updater.mjs";
 
 /** Digests of the releases that updaters run from, or may go back to. */
 export async function releasesInUse({ link, previous }: TakeoverPlaces): Promise<string[]> {
@@ -49,7 +48,7 @@ export async function takeOver(
   const [digest, from] = [path.basename(release), await readlink(link).catch(() => undefined)];
   if (from !== undefined && path.basename(from) === digest) return false;
   if (from !== undefined && (await areEqual(path.resolve(path.dirname(link), from), release))) {
-    await point(link, path.join("releases", digest));
+    await pointLink(link, path.join("releases", digest));
     return false;
   }
   if ((await readFile(failed, "utf8").catch(() => "")).trim() === digest) return false;
@@ -62,8 +61,8 @@ export async function takeOver(
     await writeFile(failed, `${digest}\n`);
     return false;
   }
-  if (from !== undefined) await point(previous, from);
-  await point(link, path.join("releases", digest));
+  if (from !== undefined) await pointLink(previous, from);
+  await pointLink(link, path.join("releases", digest));
   return true;
 }
 
@@ -79,10 +78,4 @@ async function areEqual(one: string, other: string): Promise<boolean> {
   if (a?.code === undefined || b?.code === undefined) return false;
   if (a.runtime === undefined || b.runtime === undefined) return false;
   return a.code.equals(b.code) && path.basename(a.runtime) === path.basename(b.runtime);
-}
-
-async function point(place: string, target: string): Promise<void> {
-  await rm(`${place}.new`, { force: true });
-  await symlink(target, `${place}.new`);
-  await rename(`${place}.new`, place);
 }

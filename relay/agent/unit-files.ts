@@ -1,6 +1,7 @@
 /** Puts a release's unit files where systemd reads them. */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
+import { writeWhole } from "../config/files.ts";
 
 /** What has changed among the files. */
 export interface UnitChanges {
@@ -28,13 +29,11 @@ export async function installUnits(
   const wanted = (await readdir(from)).filter((name) => own.test(name)).toSorted();
   const present = (await readdir(to)).filter((name) => own.test(name) && !keep.has(name));
   const written: string[] = [];
-  await mkdir(to, { recursive: true });
   for (const name of wanted) {
     const bytes = await readFile(path.join(from, name));
     const file = path.join(to, name);
     if (present.includes(name) && bytes.equals(await readFile(file))) continue;
-    await writeFile(`${file}.new`, bytes, { mode: 0o644, flush: true });
-    await rename(`${file}.new`, file);
+    await writeWhole(file, bytes, 0o644);
     written.push(name);
   }
   const removed = present.filter((name) => !wanted.includes(name)).toSorted();

@@ -156,8 +156,7 @@ export class Installer {
   /** Runs a release and keeps in mind what that shows. */
   async #tryOut(release: Release, signal: AbortSignal): Promise<void> {
     this.#options.log({ kind: "trying", release });
-    await this.#options.service.prepare?.(release);
-    await this.#options.machine.pointCurrent(release);
+    await this.#makeCurrent(release);
     await this.#remember(beginTrial(this.#state, release.digest));
     try {
       await this.#run(release, signal);
@@ -185,9 +184,14 @@ export class Installer {
 
   async #ensureRunning(signal: AbortSignal): Promise<void> {
     if (this.#running !== undefined || this.#good === undefined) return;
-    await this.#options.service.prepare?.(this.#good);
-    await this.#options.machine.pointCurrent(this.#good);
+    await this.#makeCurrent(this.#good);
     await this.#run(this.#good, signal);
+  }
+
+  /** Whatever `current` leads to is ready to be started. */
+  async #makeCurrent(release: Release): Promise<void> {
+    await this.#options.service.prepare?.(release);
+    await this.#options.machine.pointCurrent(release);
   }
 
   /** Starts a release and waits until it is healthy. */
