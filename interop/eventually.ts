@@ -5,11 +5,21 @@ const pollMs = 250;
 /** Whoever waits longer waits for something that does not come. */
 const patienceMs = 120_000;
 
-/** Looks again and again until something is so. @param what as a sentence @throws Error if it does not become so */
-export async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+/**
+ * Looks again and again until something is so.
+ *
+ * @param what as a sentence, which may say what was seen last
+ * @throws Error if it does not become so
+ */
+export async function eventually(
+  what: string | (() => string),
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
   const giveUp = performance.now() + patienceMs;
   while (!(await isSo())) {
-    if (performance.now() > giveUp) throw new Error(`waited in vain until ${what}`);
+    if (performance.now() > giveUp) {
+      throw new Error(`waited in vain until ${typeof what === "string" ? what : what()}`);
+    }
     await timers.setTimeout(pollMs);
   }
 }
