@@ -7,6 +7,7 @@ export type {
   NodeFacts,
   NodeIdentity,
   OpenCloud,
+  PlannedNode,
   PreviousNode,
   Site,
 } from "./clouds/cloud.ts";
@@ -17,7 +18,14 @@ export { createFleet } from "./create-fleet.ts";
 export { buildDerpMap } from "./derpmap/build.ts";
 export type { DerpMap, DerpNode, DerpRegion } from "./derpmap/derp-map.ts";
 export { type Dns, type DnsRecord, noDns, type PlannedRecord } from "./dns/dns.ts";
+export {
+  type Delivery,
+  operatorsDelivery,
+  type PublishedRelease,
+  type Release,
+  type ReleaseStore,
+} from "./delivery/delivery.ts";
 export type { ProgramOutputs } from "./program.ts";
 export { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
-export { type FleetBoot, type PlannedNode, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
+export { type FleetBoot, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
 export { type FleetRegion, RelayRegion, type RelayRegionArgs } from "./relay-region.ts";

@@ -2,7 +2,7 @@
 import process from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError, renderError } from "../relay/errors.ts";
-import { readPreviousNodes } from "./previous.ts";
+import { readPrevious } from "./previous.ts";
 import { declareFleet, type ProgramOutputs, prepareFleet } from "./program.ts";
 
 /**
@@ -10,7 +10,9 @@ import { declareFleet, type ProgramOutputs, prepareFleet } from "./program.ts";
  *
  * @example
  * import { createFleet } from "derpkit";
- * export const { derpMap, derpMapJson, nodes, dnsRecords, next } = await createFleet();
+ * export const { derpMap, derpMapJson, nodes, dnsRecords, next, releases } = await createFleet();
+ *
+ * The next `up` looks at the outputs `nodes` and `releases`, by these names.
  *
  * @throws RunError, which Pulumi shows without a stack, with every mistake in the configuration
  */
@@ -19,6 +21,7 @@ export async function createFleet(): Promise<ProgramOutputs> {
   // The engine tells them in the environment only; the SDK has a reader of its own and does not export it.
   const secretKeys: string[] = JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]");
   try {
+    const previous = await readPrevious();
     const args = await prepareFleet({
       root: pulumi.getRootDirectory(),
       stack,
@@ -26,7 +29,8 @@ export async function createFleet(): Promise<ProgramOutputs> {
       secretKeys: new Set(secretKeys),
       now: new Date(),
       offline: false,
-      previous: await readPreviousNodes(),
+      previous: previous.nodes,
+      releases: previous.releases,
       log: pulumi.log,
     });
     return declareFleet(args);

@@ -1,6 +1,7 @@
 /** What has to be shown of a region before the next wave is changed: a command that `up` runs, and waits for. */
 import * as pulumi from "@pulumi/pulumi";
 import type { FleetConfig } from "./config/fleet.ts";
+import type { Release } from "./delivery/delivery.ts";
 import type { RelayBundle } from "./delivery/relay-bundle.ts";
 import { buildDerpMap, isPublished } from "./derpmap/build.ts";
 import type { FleetRegion } from "./relay-region.ts";
@@ -9,16 +10,22 @@ export interface Gate {
   /**
    * Declares a region's gate.
    *
-   * @param generation another one is another machine, which has to be waited for as at first
    * @param options with what has to be there before, as dependencies
    * @returns what the next wave waits for
    */
   createGate(
     region: FleetRegion,
-    generation: number,
+    expected: GateExpectation,
     name: string,
     options: pulumi.CustomResourceOptions,
   ): readonly pulumi.Resource[];
+}
+
+export interface GateExpectation {
+  /** Another one is another machine, which has to be waited for as at first. */
+  readonly generation: number;
+  /** What the region is delivered; undefined where it is not the stack that puts it there. */
+  readonly release: pulumi.Output<Release> | undefined;
 }
 
 /** Nothing is asked. */
@@ -40,11 +47,13 @@ export async function openGate(
   const { local } = await import("@pulumi/command");
   const { sha256 } = await bundle();
   return {
-    createGate(region, generation, name, options) {
+    createGate(region, { generation, release }, name, options) {
       // A node whose pin nobody knows cannot be told from another; its region is in no map until then.
       if (!isPublished(region)) return [];
       const derpMap = buildDerpMap([region]);
-      const stdin = pulumi.output({ derpMap, bundle: sha256, require: verify.require }).apply(renderInput);
+      const sequence = release?.apply((published) => published.sequence) ?? null;
+      const expected = { derpMap, bundle: sha256, sequence, require: verify.require };
+      const stdin = pulumi.output(expected).apply(renderInput);
       const run = (minutes: number): string =>
         `${runner} gate ${isSource ? "-- " : ""}${region.code} --within ${minutes}m`;
       const args = {

@@ -20,7 +20,7 @@ export function describeNext(
           `Make the ${records.length} DNS records that dnsRecords lists: the relays wait for them to get their certificates.`,
         ]
       : []),
-    ...(delivery === undefined
+    ...(delivery?.url === undefined
       ? []
       : [
           `Put what \`npm run bundle\` lays out at ${delivery.url}: the machines fetch their relay from there.`,

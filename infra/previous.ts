@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as v from "valibot";
 import type { PreviousNode } from "./clouds/cloud.ts";
 import { regionStates } from "./config/schema.ts";
+import type { Releases } from "./delivery/delivery.ts";
 
 /** Of a node only what is asked for; a stack of an earlier version has nodes without some of it. */
 const previousSchema = v.array(
@@ -16,14 +17,25 @@ const previousSchema = v.array(
   }),
 );
 
-/**
- * Asks the engine for the stack's own outputs. It is a look, not a resource: nothing of it is kept in the state.
- *
- * @returns no nodes before the first `up`, or if the outputs are not those of a fleet
- */
-export async function readPreviousNodes(): Promise<readonly PreviousNode[]> {
+const releasesSchema = v.record(v.string(), v.object({ sequence: v.number(), content: v.string() }));
+
+/** Of the stack's own outputs what the program asks for. */
+export interface Previous {
+  /** None before the first `up`, or if the outputs are not those of a fleet. */
+  readonly nodes: readonly PreviousNode[];
+  readonly releases: Releases;
+}
+
+/** Asks the engine for the stack's own outputs. It is a look, not a resource: nothing of it is kept in the state. */
+export async function readPrevious(): Promise<Previous> {
   const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
   const answer: unknown = await pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", { name });
-  const outputs = v.safeParse(v.object({ outputs: v.object({ nodes: previousSchema }) }), answer);
-  return outputs.success ? outputs.output.outputs.nodes : [];
+  const outputs = v.parse(
+    v.fallback(v.object({ outputs: v.record(v.string(), v.unknown()) }), { outputs: {} }),
+    answer,
+  ).outputs;
+  return {
+    nodes: v.parse(v.fallback(previousSchema, []), outputs["nodes"]),
+    releases: v.parse(v.fallback(releasesSchema, {}), outputs["releases"]),
+  };
 }

@@ -1,23 +1,26 @@
 /** The Pulumi program: configuration in, fleet and derpMap out. It starts no process. */
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../relay/errors.ts";
-import type { CloudContext, PreviousNode } from "./clouds/cloud.ts";
+import type { CloudContext, PlannedNode, PreviousNode } from "./clouds/cloud.ts";
 import { openClouds } from "./clouds/clouds.ts";
 import type { FleetConfig } from "./config/fleet.ts";
 import { parseFleetConfig } from "./config/parse.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
 import { type Dns, noDns, type PlannedRecord } from "./dns/dns.ts";
-import { relayBundle } from "./delivery/relay-bundle.ts";
+import type { Release, Releases } from "./delivery/delivery.ts";
+import { openDelivery, signingKeyName } from "./delivery/open.ts";
+import { type RelayBundle, relayBundle } from "./delivery/relay-bundle.ts";
 import { noGate, openGate } from "./gate.ts";
 import { describeNext } from "./next.ts";
 import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
-import type { PlannedNode } from "./relay-node.ts";
 
 export interface ProgramContext extends CloudContext {
   /** Whose configuration it is, for messages: a file or a stack. */
   readonly where: string;
   /** Keys of the configuration, with namespace, whose value is or holds a secret. */
   readonly secretKeys: ReadonlySet<string>;
+  /** What the last `up` published. */
+  readonly releases: Releases;
 }
 
 export interface ProgramOutputs {
@@ -30,6 +33,8 @@ export interface ProgramOutputs {
   readonly dnsRecords: readonly PlannedRecord[];
   /** What to do now, in words. */
   readonly next: readonly string[];
+  /** What the stack published, for its next `up`: a stack that does not export it publishes everything anew each time. */
+  readonly releases: Readonly<Record<string, pulumi.Input<Release>>>;
 }
 
 /** A fleet's resources, before they are declared. */
@@ -53,27 +58,42 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
         "do not reach each other",
     );
   }
-  const { regions, trustedKeys, delivery } = config;
+  const { regions, trustedKeys } = config;
+  const relay = onlyOnce(relayBundle);
+  const signingKey = pulumi.runtime.getConfig(`derpkit:${signingKeyName}`);
+  const delivery = await openDelivery(config, { ...context, secretOf }, signingKey, relay);
   return {
     config,
     regions,
     cloudOf: await openClouds(config, context),
     dns: await openDns(config, context),
-    gate: regions.some(({ cloud }) => cloud !== "local") ? await openGate(config, relayBundle) : noGate,
+    delivery,
+    gate: regions.some(({ cloud }) => cloud !== "local") ? await openGate(config, relay) : noGate,
     boot: { stack, trustedKeys, deliveryUrl: delivery?.url ?? "" },
-    secretOf: (key) => new pulumi.Config("derpkit").requireSecret(key),
+    secretOf,
   };
+}
+
+function secretOf(key: string): pulumi.Output<string> {
+  return new pulumi.Config("derpkit").requireSecret(key);
+}
+
+/** Building the relay takes seconds. */
+function onlyOnce(build: () => Promise<RelayBundle>): () => Promise<RelayBundle> {
+  let built: Promise<RelayBundle> | undefined;
+  return () => (built ??= build());
 }
 
 /** Declares the fleet's resources. Runs inside a Pulumi stack. */
 export function declareFleet({ config, ...args }: PreparedFleet): ProgramOutputs {
-  const { derpMap, nodes, records } = new RelayFleet("derp", args);
+  const { derpMap, nodes, records, releases } = new RelayFleet("derp", args);
   return {
     derpMap,
     derpMapJson: pulumi.output(derpMap).apply((map) => JSON.stringify(map, null, 2)),
     nodes,
     dnsRecords: records,
     next: describeNext(config, nodes, records),
+    releases,
   };
 }
 

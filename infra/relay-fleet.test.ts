@@ -14,7 +14,12 @@ before(async () => {
 });
 
 const boot = { stack: "test", deliveryUrl: "https://downloads.example.com/", trustedKeys: [] };
-const common = { boot, gate: noGate, secretOf: (key: string) => pulumi.secret(`secret of ${key}`) };
+const common = {
+  boot,
+  delivery: undefined,
+  gate: noGate,
+  secretOf: (key: string) => pulumi.secret(`secret of ${key}`),
+};
 
 /** A cloud whose nodes have the addresses that `addressOf` gives. It notes what it is asked for, in order. */
 function fakeCloud(addressOf: (node: string) => pulumi.Input<string>) {

@@ -1,15 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cloud } from "./clouds/cloud.ts";
+import type { Cloud, PlannedNode } from "./clouds/cloud.ts";
 import type { CloudName } from "./clouds/places.ts";
 import type { RegionConfig } from "./config/fleet.ts";
+import type { Delivery, Release } from "./delivery/delivery.ts";
 import { buildDerpMap, isPublished } from "./derpmap/build.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
 import type { Gate } from "./gate.ts";
-import type { PlannedNode } from "./relay-node.ts";
 import { RelayRegion, type RelayRegionArgs } from "./relay-region.ts";
 
 export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot" | "secretOf"> {
+  /** Undefined where no machine needs any. */
+  readonly delivery: Delivery | undefined;
   /** What has to be shown of a region before the next wave is changed. */
   readonly gate: Gate;
   /** In any order: the derpMap sorts them by id. */
@@ -33,11 +35,15 @@ export class RelayFleet extends pulumi.ComponentResource {
   readonly nodes: readonly PlannedNode[];
   /** Of all nodes that have a name of their own, whether somebody makes them or not. */
   readonly records: readonly PlannedRecord[];
+  /** What the stack publishes, by the region's code. */
+  readonly releases: Readonly<Record<string, pulumi.Output<Release>>>;
 
   constructor(name: string, args: RelayFleetArgs, options?: pulumi.ComponentResourceOptions) {
     super("derpkit:index:RelayFleet", name, {}, options);
-    const { regions: configs, cloudOf, gate, ...shared } = args;
+    const { regions: configs, cloudOf, delivery, gate, ...shared } = args;
+    const store = delivery?.createStore?.(`${name}-releases`, this);
     const components: RelayRegion[] = [];
+    const releases = new Map<string, pulumi.Output<Release>>();
     const gates: pulumi.Resource[] = [];
     for (const wave of groupByWave(configs)) {
       const after = [...gates];
@@ -47,8 +53,12 @@ export class RelayFleet extends pulumi.ComponentResource {
         const component = new RelayRegion(`${name}-${id}`, regionArgs, { parent: this });
         components.push(component);
         if (cloud === "local") continue;
-        const behind = { parent: component, dependsOn: [...component.machines] };
-        gates.push(...gate.createGate(component.region, generation, `${name}-${id}`, behind));
+        const published = store?.publish(region, component.region.nodes, after);
+        if (published !== undefined) releases.set(region.code, published.release);
+        const before = [...component.machines, ...(published?.resources ?? [])];
+        const behind = { parent: component, dependsOn: before };
+        const expected = { generation, release: published?.release };
+        gates.push(...gate.createGate(component.region, expected, `${name}-${id}`, behind));
       }
     }
     components.sort((a, b) => a.region.id - b.region.id);
@@ -56,6 +66,8 @@ export class RelayFleet extends pulumi.ComponentResource {
     this.derpMap = buildDerpMap(regions.filter(isPublished));
     this.nodes = regions.flatMap(({ nodes }) => nodes);
     this.records = components.flatMap(({ records }) => records);
+    store?.admit?.(this.nodes);
+    this.releases = Object.fromEntries(releases);
     this.registerOutputs({ derpMap: this.derpMap, nodes: this.nodes });
   }
 }

@@ -3,7 +3,7 @@ import { updaterStatusFile } from "../relay/agent/places.ts";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
 import { tailnetApiCredential } from "./bootstrap/credentials.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
-import type { FleetNode, NodeIdentity, Site } from "./clouds/cloud.ts";
+import type { NodeIdentity, PlannedNode, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
 import type { Dns, PlannedRecord } from "./dns/dns.ts";
 import { pendingPin } from "./derpmap/build.ts";
@@ -24,9 +24,6 @@ export interface RelayNodeArgs {
   /** What has to be shown before this node's machine is changed: the gates of earlier waves. */
   readonly after: readonly pulumi.Resource[];
 }
-
-/** A node whose names and addresses only the cloud may know. */
-export type PlannedNode = FleetNode<pulumi.Input<string>>;
 
 /**
  * One relay: its identity, its DNS records, its machine, and the description by which everything else knows it.

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cloud } from "./clouds/cloud.ts";
+import type { Cloud, PlannedNode } from "./clouds/cloud.ts";
 import type { RegionConfig } from "./config/fleet.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
-import { type PlannedNode, RelayNode, type RelayNodeArgs } from "./relay-node.ts";
+import { RelayNode, type RelayNodeArgs } from "./relay-node.ts";
 
 export interface RelayRegionArgs extends Pick<RelayNodeArgs, "dns" | "boot" | "secretOf" | "after"> {
   readonly region: RegionConfig;

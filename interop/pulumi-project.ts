@@ -59,11 +59,18 @@ export class PulumiProject implements Disposable {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  run(program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): SpawnSyncReturns<string> {
+  /** @param input for its standard input */
+  run(
+    program: string,
+    args: readonly string[],
+    more: NodeJS.ProcessEnv = {},
+    input = "",
+  ): SpawnSyncReturns<string> {
     return spawnSync(program, args, {
       cwd: this.project,
       env: { ...this.environment, ...more },
       encoding: "utf8",
+      input,
     });
   }
 

@@ -23,11 +23,29 @@ export const whyNoClouds =
 export type CloudObject = Readonly<Record<string, unknown>>;
 /** What clouds have, by kind; AWS' by region and kind. */
 export interface CloudState {
-  readonly aws: { readonly iam: CloudObjects; readonly regions: Readonly<Record<string, CloudObjects>> };
+  readonly aws: {
+    readonly iam: CloudObjects;
+    readonly s3: readonly Bucket[];
+    readonly regions: Readonly<Record<string, CloudObjects>>;
+  };
   readonly hetzner: CloudObjects;
   readonly cloudflare: CloudObjects;
 }
 export type CloudObjects = Readonly<Record<string, readonly CloudObject[]>>;
+
+export interface Bucket {
+  readonly name: string;
+  /** What blocks public access. */
+  readonly block: Readonly<Record<string, boolean>>;
+  readonly policy: { readonly policy: string };
+  readonly objects: readonly {
+    readonly key: string;
+    readonly sha256: string;
+    readonly size: number;
+    /** Of those that are small. */
+    readonly text?: string;
+  }[];
+}
 
 export interface CloudCall {
   /** Set for a call of an API; the others are of providers. */

@@ -1,6 +1,5 @@
 /** `npm run bundle`: what each region of a stack has to be delivered, ready to be uploaded. */
 import { text } from "node:stream/consumers";
-import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import * as v from "valibot";
@@ -12,7 +11,7 @@ import { describeFile, type ManifestFile } from "../relay/updater/manifest.ts";
 import { publishRegionBundle } from "../infra/delivery/region-bundle.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "../infra/delivery/machine-files.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
-import { fetchRuntime } from "../infra/delivery/runtime-archive.ts";
+import { fetchRuntime, runtimeCache } from "../infra/delivery/runtime-archive.ts";
 import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
@@ -113,7 +112,6 @@ function requireKnown(nodes: readonly FleetNode[]): void {
 type MachineFilesOf = ReadonlyMap<string, MachineFiles>;
 
 async function gatherMachineFiles(config: FleetConfig, nodes: readonly FleetNode[]): Promise<MachineFilesOf> {
-  const cache = path.join(homedir(), ".cache/derpkit/runtimes");
   const gathered = new Map<string, MachineFiles>();
   // Regions mostly have the same runtime, and all have the same updater.
   const archives = new Map<string, Buffer>();
@@ -122,7 +120,7 @@ async function gatherMachineFiles(config: FleetConfig, nodes: readonly FleetNode
     const runtime = runtimeOf(region, config);
     if (runtime === undefined) continue;
     const own = nodes.filter(({ regionCode }) => regionCode === region.code);
-    const archive = archives.get(runtime.file) ?? (await fetchRuntime(runtime, cache, process.env));
+    const archive = archives.get(runtime.file) ?? (await fetchRuntime(runtime, runtimeCache, process.env));
     archives.set(runtime.file, archive);
     updater ??= await updaterBundle();
     gathered.set(region.code, buildMachineFiles(region, own, updater, runtime, archive));

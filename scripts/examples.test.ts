@@ -157,3 +157,27 @@ test("the European example gives each region at AWS a network of its own, exactl
   const { encrypted, size, type } = inputsOf("derp-922-922a-volume", "Volume");
   assert.deepEqual({ encrypted, size, type }, { encrypted: true, size: 1, type: "gp3" });
 });
+
+test("the example at AWS has a bucket with its release, which nobody but its nodes may read", async () => {
+  const { names, made } = await plan("aws");
+  const ofBucket = names.filter((name) => name.startsWith("derp-releases"));
+  assert.deepEqual(
+    ofBucket.filter((name) => !/ BucketObjectv2$/.test(name)),
+    ["derp-releases Bucket", "derp-releases BucketPolicy", "derp-releases BucketPublicAccessBlock"],
+  );
+  const keys = made.flatMap(({ type, inputs }) =>
+    type.endsWith(":BucketObjectv2") ? [String(inputs["key"])] : [],
+  );
+  for (const key of [
+    "relay.mjs",
+    "updater.mjs",
+    "stage1.sh",
+    "config/931a.json",
+    "manifest.sig",
+    "manifest.json",
+  ]) {
+    assert.ok(keys.includes(`euc/${key}`), key);
+  }
+  const text = JSON.stringify(made.find(({ name }) => name === "derp-931-931a-boot-1")?.inputs);
+  assert.match(text, /known after up/);
+});

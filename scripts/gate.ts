@@ -22,8 +22,9 @@ export const command: Command = {
   usage: "REGION [--within 15m]",
   about: [
     "Reads from standard input what is expected, as a JSON document:",
-    '{"derpMap": …, "bundle": "<SHA-256 of relay.mjs>" or null, "require": ["ipv4"]}. Verifies every node of the region again',
-    "and again until all checks pass. DERPKIT_CONNECT_TO counts as for verify.",
+    '{"derpMap": …, "bundle": "<SHA-256 of relay.mjs>" or null, "sequence": <release> or null, "require": ["ipv4"]}. Verifies',
+    "every node of the region again and again until all checks pass and its updater has that release. DERPKIT_CONNECT_TO",
+    "counts as for verify.",
   ].join("\n"),
   flags: {
     within: { type: "string", value: "DURATION", help: "give up after this long (default 15m)" },
@@ -35,12 +36,14 @@ export const command: Command = {
 const expectationSchema = v.object({
   derpMap: v.unknown(),
   bundle: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  sequence: v.optional(v.nullable(v.number()), null),
   require: v.array(v.picklist(["ipv4", "ipv6"])),
 });
 
 interface Expectation {
   readonly derpMap: DerpMap;
   readonly bundle: string | null;
+  readonly sequence: number | null;
   readonly require: readonly Family[];
 }
 
@@ -96,7 +99,7 @@ interface Outcome {
 
 async function waitForAll(
   targets: readonly Target[],
-  { bundle, require }: Expectation,
+  { bundle, sequence, require }: Expectation,
   withinMs: number,
   out: Output,
   signal: AbortSignal,
@@ -105,7 +108,7 @@ async function waitForAll(
   const options = {
     signal,
     detours: readDetours([], process.env),
-    ...(bundle === null ? {} : { expectedBundle: bundle }),
+    expected: { bundle: bundle ?? undefined, sequence: sequence ?? undefined },
   };
   const step = out.step(`waiting for ${targets.length} nodes`);
   for (let told = Number.NEGATIVE_INFINITY; ;) {

@@ -104,7 +104,7 @@ async function readOptions(flags: Flags, signal: AbortSignal): Promise<VerifyOpt
     detours: readDetours(listOf(flags["connect-to"]), process.env),
     extraRoots: await Promise.all(listOf(flags.ca).map(readRoots)),
     ...(timeout === undefined ? {} : { timeoutMs: readSeconds(timeout) * 1_000 }),
-    ...(bundle === undefined ? {} : { expectedBundle: bundle }),
+    ...(bundle === undefined ? {} : { expected: { bundle } }),
     ...(controlStun === undefined ? {} : { controlStun }),
   };
 }

@@ -42,6 +42,9 @@ export interface FleetNode<Text = string> {
   readonly relayConfig: RelayConfig<Text>;
 }
 
+/** A node whose names and addresses only the cloud may know. */
+export type PlannedNode = FleetNode<pulumi.Input<string>>;
+
 /** What only the cloud knows of a node; the fields are those of `FleetNode`. */
 export interface NodeFacts {
   /** Undefined where the cloud does not make the certificate. */

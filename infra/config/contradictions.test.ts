@@ -11,6 +11,7 @@ const cloud = {
   location: "fsn1",
   admission: { anyone: true },
 };
+const bucket = { bucket: "example-derp-releases", location: "eu-central-1" };
 const fleet = {
   domain: "derp.example.com",
   delivery: { url: "https://downloads.example.com" },
@@ -118,6 +119,26 @@ const wrong: Readonly<Record<string, readonly [problems: string[], says: RegExp]
       { dns: { provider: "cloudflare", zone: "example.com" } },
     ),
     /hostName: gives "derp\.example\.org", which is not in the zone example\.com/,
+  ],
+  "a delivery that says no way": [
+    withRegion({}, { delivery: {} }),
+    /^derpkit:delivery: says no way; write s3 or url/,
+  ],
+  "a delivery that says two": [
+    withRegion({}, { delivery: { url: "https://downloads.example.com", s3: bucket } }),
+    /^derpkit:delivery: says two ways; keep s3 or url/,
+  ],
+  "a bucket where AWS is not": [
+    withRegion({}, { delivery: { s3: { ...bucket, location: "eu-centrl-1" } } }),
+    /^derpkit:delivery\.s3\.location: is "eu-centrl-1", and AWS has no such region; did you mean eu-central-1\?/,
+  ],
+  "a store without a key": [
+    withRegion({}, { delivery: { s3: { ...bucket, endpoint: "https://fsn1.your-objectstorage.com" } } }),
+    /^derpkit:delivery\.s3\.accessKeyId: is missing.*\nderpkit:delivery\.s3\.secret: is missing/,
+  ],
+  "a key where the provider's credentials count": [
+    withRegion({}, { delivery: { s3: { ...bucket, accessKeyId: "id" } } }),
+    /^derpkit:delivery\.s3\.accessKeyId: is of a store with an endpoint; remove it/,
   ],
   "a local region with a machine's size": [
     problemsOf({

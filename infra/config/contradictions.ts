@@ -7,6 +7,7 @@ import { type CloudName, findPlace, placeNames } from "../clouds/places.ts";
 import { defaultCertificates, type RegionConfig } from "./fleet.ts";
 import { isInZone } from "./names.ts";
 import { checkAdmission } from "./admission.ts";
+import { checkDelivery } from "./delivery.ts";
 import { nearest } from "./nearest.ts";
 import { checkImage, checkProfiles } from "./partitions.ts";
 import { childPath } from "./path.ts";
@@ -84,6 +85,7 @@ export function findContradictions(raw: unknown): Problem[] {
     }
   }
   checkProfiles(fleet, report);
+  checkDelivery(fleet, report);
   for (const key of ["delivery", "trustedKeys"] as const) {
     if (clouds > 0 && fleet[key] === undefined) {
       report(childPath(undefined, key), `is missing; machines in a cloud need it: ${needs[key]}`);
@@ -93,7 +95,7 @@ export function findContradictions(raw: unknown): Problem[] {
 }
 
 const needs = {
-  delivery: "write a mapping with url, where they fetch their releases",
+  delivery: "write where they fetch their releases: a mapping with s3 or url",
   trustedKeys: "write the public keys whose signatures on releases they trust",
 };
 

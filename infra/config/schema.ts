@@ -368,13 +368,65 @@ const dnsSchema = mapping({
   ),
 });
 
+export const storeSchema = mapping({
+  bucket: v.pipe(
+    text(
+      (name) => /^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$/.test(name),
+      "a bucket's name: 3 to 63 lower-case letters, digits and inner hyphens, of which no other bucket of the whole store has",
+    ),
+    v.description("Name of the bucket. At AWS the stack makes it; elsewhere it is there, and is yours."),
+    notes({ example: "example-derp-releases" }),
+  ),
+  location: v.pipe(
+    text(isDnsLabel, "the store's own name of the place, for example eu-central-1"),
+    v.description("The store's own name of the place where the bucket is: at AWS a region."),
+    notes({ example: "eu-central-1" }),
+  ),
+  endpoint: v.pipe(
+    v.optional(
+      text(
+        (url) => isSecureUrl(url) && new URL(url).pathname === "/" && !url.endsWith("/"),
+        "the URL of a store, such as https://fsn1.your-objectstorage.com, without a path",
+      ),
+    ),
+    v.description(
+      "Another store than AWS' that speaks S3. Its bucket lets everybody read, or at least the nodes: the stack writes " +
+        "objects and nothing else.",
+    ),
+    notes({ default: "AWS", example: "https://fsn1.your-objectstorage.com" }),
+  ),
+  accessKeyId: v.pipe(
+    v.optional(text((id) => /^[\w-]{1,128}$/.test(id), "the id of an access key")),
+    v.description("With `endpoint`: id of the key by which the stack writes."),
+    notes({ default: "none; `endpoint` requires it", example: "JWM4Y3KE6YGPZ0XAMPLE" }),
+  ),
+  secret: v.pipe(
+    v.optional(
+      text(
+        isSecretName,
+        "the name of a key of this configuration: a letter, then letters and digits, 40 at most",
+      ),
+    ),
+    v.description("With `endpoint`: name of the key of this configuration that has the access key's secret."),
+    notes({ default: "none; `endpoint` requires it", example: "releasesWriter" }),
+  ),
+});
+
 const deliverySchema = mapping({
   url: v.pipe(
-    secureUrl,
+    v.optional(secureUrl),
     v.description(
-      "Where nodes fetch their releases: each region's are in the folder of its code, as `npm run bundle` lays them out.",
+      "Where nodes fetch their releases: each region's are in the folder of its code, as `npm run bundle` lays them out. " +
+        "You put them there.",
     ),
-    notes({ example: "https://downloads.example.com/derpkit" }),
+    notes({ default: "none; either this or `s3`", example: "https://downloads.example.com/derpkit" }),
+  ),
+  s3: v.pipe(
+    v.optional(storeSchema),
+    v.description(
+      "A bucket where the stack puts the releases, signed with `derpkit:signingKey`; nodes fetch them from there.",
+    ),
+    notes({ default: "none; either this or `url`" }),
   ),
 });
 

@@ -6,6 +6,7 @@
  */
 import type { Problem } from "../../relay/errors.ts";
 import { type SecretReference, secretsOfAdmission } from "./admission.ts";
+import { secretsOfDelivery } from "./delivery.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, membersOf } from "./raw.ts";
 
@@ -48,7 +49,11 @@ function openMessage(name: string): string {
 /** Every place that names a secret. */
 export function findSecretReferences(raw: unknown): SecretReference[] {
   const regions = childPath(undefined, "regions");
-  return itemsOf(membersOf(raw)["regions"]).flatMap((region, index) =>
-    secretsOfAdmission(membersOf(region), childPath(regions, index)),
-  );
+  const fleet = membersOf(raw);
+  return [
+    ...secretsOfDelivery(fleet),
+    ...itemsOf(fleet["regions"]).flatMap((region, index) =>
+      secretsOfAdmission(membersOf(region), childPath(regions, index)),
+    ),
+  ];
 }

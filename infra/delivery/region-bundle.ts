@@ -14,6 +14,7 @@ import {
   describeFile,
   encodeManifest,
   type Manifest,
+  type ManifestContent,
   manifestFile,
   nextSequence,
   relayFile,
@@ -39,18 +40,23 @@ export interface RegionContent {
 /** Files by path, in the order in which they have to be published: the manifest last. */
 export type RegionBundle = ReadonlyMap<string, Uint8Array>;
 
-/**
- * Puts a region's bundle together and signs it.
- *
- * @param previous the manifest that was published last, undefined if that is not known
- * @param now the time, for the sequence when `previous` is not known
- */
-export function assembleRegionBundle(
-  { stack, region, relay, allow, machines, nodes }: RegionContent,
-  previous: Manifest | undefined,
-  now: Date,
-  signingKey: KeyObject,
-): RegionBundle {
+/** What is delivered, before it is signed. */
+export interface RegionFiles {
+  /** Those of all nodes, and of one node each. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** What the manifest says of them. */
+  readonly content: ManifestContent;
+}
+
+/** Puts a region's files together. */
+export function collectRegionFiles({
+  stack,
+  region,
+  relay,
+  allow,
+  machines,
+  nodes,
+}: RegionContent): RegionFiles {
   const shared = new Map<string, Uint8Array>([
     [relayFile, relay.code],
     ...(allow === undefined ? [] : [[allowListFile, renderKeyList(allow)] as const]),
@@ -74,9 +80,36 @@ export function assembleRegionBundle(
     }),
     nodes: [...ofNodes].map(([name, own]) => ({ name, files: [...own.keys(), ...shared.keys()] })),
   };
-  const sequence = nextSequence(previous, content, Math.floor(now.getTime() / 1000));
+  return { files, content };
+}
+
+/** Vouches for a region's files. */
+export function signRegionFiles(
+  { files, content }: RegionFiles,
+  sequence: number,
+  signingKey: KeyObject,
+): RegionBundle {
   const manifest = encodeManifest(buildManifest(content, sequence));
-  return files.set(signatureFile, signManifest(manifest, signingKey)).set(manifestFile, manifest);
+  return new Map<string, Uint8Array>(files)
+    .set(signatureFile, signManifest(manifest, signingKey))
+    .set(manifestFile, manifest);
+}
+
+/**
+ * Puts a region's bundle together and signs it.
+ *
+ * @param previous the manifest that was published last, undefined if that is not known
+ * @param now the time, for the sequence when `previous` is not known
+ */
+export function assembleRegionBundle(
+  content: RegionContent,
+  previous: Manifest | undefined,
+  now: Date,
+  signingKey: KeyObject,
+): RegionBundle {
+  const files = collectRegionFiles(content);
+  const sequence = nextSequence(previous, files.content, Math.floor(now.getTime() / 1000));
+  return signRegionFiles(files, sequence, signingKey);
 }
 
 /** As the relay reads it. An empty list has to say that it is meant to be. */

@@ -1,5 +1,6 @@
 /** The archive of a runtime, from wherever it may be had, and kept: the same bytes are needed again and again. */
 import { mkdir, readFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import path from "node:path";
 import type { RuntimeArchive } from "../bootstrap/runtimes.ts";
 import { isErrno, writeWhole } from "../../relay/config/files.ts";
@@ -12,6 +13,14 @@ import { sha256Hex } from "../../relay/updater/manifest.ts";
 const mostBytes = 128 * 1024 * 1024;
 const withinMs = 600_000;
 
+/** Where archives are kept, for all projects. */
+export const runtimeCache = path.join(homedir(), ".cache", "derpkit", "runtimes");
+
+/** The file that an archive is kept in. */
+export function keptRuntime({ sha256 }: Pick<RuntimeArchive, "sha256">, cache: string): string {
+  return path.join(cache, `${sha256}.tgz`);
+}
+
 /**
  * Reads an archive from the cache, or fetches it from the first of its mirrors that has it.
  *
@@ -23,7 +32,7 @@ export async function fetchRuntime(
   cache: string,
   env: HttpOptions["env"],
 ): Promise<Buffer> {
-  const kept = path.join(cache, `${sha256}.tgz`);
+  const kept = keptRuntime({ sha256 }, cache);
   const known = await readFile(kept).catch((error: unknown) => {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;

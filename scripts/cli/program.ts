@@ -63,6 +63,7 @@ export async function runProgram(
     now: new Date(),
     offline: true,
     previous: [],
+    releases: {},
     log,
   });
   await pulumi.runtime.runInPulumiStack(async () => declareFleet(fleet));

@@ -103,7 +103,7 @@ export function createChildService(options: ChildServiceOptions): Service {
 /** Gives `healthy` or the reason why not. */
 async function askHealth(route: Route, bundle: string, signal: AbortSignal): Promise<unknown> {
   try {
-    await checkHealth({ route }, bundle, AbortSignal.any([signal, AbortSignal.timeout(healthAnswerMs)]));
+    await checkHealth({ route }, { bundle }, AbortSignal.any([signal, AbortSignal.timeout(healthAnswerMs)]));
     return "healthy";
   } catch (reason) {
     return reason;

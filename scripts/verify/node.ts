@@ -11,7 +11,13 @@ import {
   type RunCheck,
   type Seen,
 } from "./check.ts";
-import { checkGenerate204, checkHealth, checkLatencyCheck, checkProbe } from "./checks/http.ts";
+import {
+  checkGenerate204,
+  checkHealth,
+  checkLatencyCheck,
+  checkProbe,
+  type ExpectedRelease,
+} from "./checks/http.ts";
 import { checkFastStart, checkLogin, checkServerKey, type LoginSeen } from "./checks/login.ts";
 import { checkPackets, checkPing } from "./checks/packets.ts";
 import { checkStun } from "./checks/stun.ts";
@@ -33,7 +39,7 @@ export interface NodeOptions {
   readonly trust: SecureContext;
   readonly timeoutMs: number;
   readonly detours: readonly Detour[];
-  readonly expectedBundle: string | undefined;
+  readonly expected: ExpectedRelease;
   readonly signal: AbortSignal;
   readonly onResult: (result: CheckResult) => void;
 }
@@ -87,7 +93,7 @@ async function runTcp(
     run(`derp-login-${family}`, reached[index] ?? noAddress, checkLogin),
   );
   await Promise.all([
-    runOverTls(run, choose(reached), options.expectedBundle),
+    runOverTls(run, choose(reached), options.expected),
     Promise.all(loggingIn).then((logins) => runOverDerp(run, logins)),
   ]);
 }
@@ -122,18 +128,14 @@ async function runStun(
   });
 }
 
-async function runOverTls(
-  run: RunCheck,
-  tls: Outcome<TlsSeen>,
-  expectedBundle: string | undefined,
-): Promise<void> {
+async function runOverTls(run: RunCheck, tls: Outcome<TlsSeen>, expected: ExpectedRelease): Promise<void> {
   await Promise.all([
     run("meta-certificate", tls, checkMetaCertificate),
     run("fast-start", tls, checkFastStart),
     run("http-probe", tls, checkProbe),
     run("http-latency-check", tls, checkLatencyCheck),
     run("http-generate-204", tls, checkGenerate204),
-    run("healthz", tls, (seen, signal) => checkHealth(seen, expectedBundle, signal)),
+    run("healthz", tls, (seen, signal) => checkHealth(seen, expected, signal)),
   ]);
 }
 

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import path from "node:path";
 import { test, type TestContext } from "node:test";
 import type { DerpNode } from "../../infra/derpmap/derp-map.ts";
 import { generatePrivateKey, publicKeyOf } from "../../relay/crypto/keys.ts";
 import { encodeFrame } from "../../relay/protocol/writer.ts";
 import { FrameType, headerLength, keyLength, magic, maxPacket } from "../../relay/protocol/frame.ts";
 import { type RunningRelay, startTestRelay } from "../../relay/testing/running-relay.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { type CheckName, checkNames, type CheckResult } from "./check.ts";
 import type { NodeResult } from "./node.ts";
 import { nodeOf } from "./testing/derp-node.ts";
@@ -132,10 +135,32 @@ test("many nodes are verified, and the results are in their order", async (t) =>
 });
 
 test("an expected bundle has to be told, and to be the one", async (t) => {
-  const result = await verifyNode(t, nodeOf(await startTestRelay(t)), { expectedBundle: "ab".repeat(32) });
+  const result = await verifyNode(t, nodeOf(await startTestRelay(t)), {
+    expected: { bundle: "ab".repeat(32) },
+  });
   assert.deepEqual(namesOf(result, "failed"), ["healthz"]);
   assert.match(detailOf(result, "healthz"), /the bundle is none, and abab/);
 });
+
+const releases: readonly (readonly [state: string, sequence: number | null, says: RegExp])[] = [
+  ["current", null, /at release none, current, and 7 is expected/],
+  ["current", 6, /at release 6, current, and 7 is expected/],
+  ["updating", 7, /at release 7, updating, and 7 is expected/],
+  ["current", 7, /^serving/],
+  ["current", 8, /^serving/],
+];
+
+for (const [state, sequence, says] of releases) {
+  test(`of a node that is at release ${sequence}, ${state}, where 7 is expected, this is said`, async (t) => {
+    const updaterStatusFile = path.join(temporaryFolder(t), "updater.json");
+    const at = new Date().toISOString();
+    const status = { format: 1, state, sequence, version: null, digest: null, refusals: [], at };
+    await writeFile(updaterStatusFile, JSON.stringify(status));
+    const relay = await startTestRelay(t, { updaterStatusFile });
+    const result = await verifyNode(t, nodeOf(relay), { expected: { sequence: 7 } });
+    assert.match(detailOf(result, "healthz"), says);
+  });
+}
 
 const badServers: Readonly<Record<string, { answer: (bytes: Buffer) => string | undefined; says: RegExp }>> =
   {

@@ -3,6 +3,7 @@ import { RelayFailure } from "../../relay/client/failure.ts";
 import { askStun } from "../../relay/client/stun.ts";
 import { createTrust } from "../../relay/client/transport.ts";
 import { CannotTest, CheckFailed, type CheckResult } from "./check.ts";
+import type { ExpectedRelease } from "./checks/http.ts";
 import type { Detour, Place } from "./detour.ts";
 import { type NodeReport, type NodeResult, verifyNode } from "./node.ts";
 import { resolve } from "./reach.ts";
@@ -15,8 +16,8 @@ export interface VerifyOptions {
   /** Roots to trust besides the system's, PEM. */
   readonly extraRoots?: readonly string[];
   readonly detours?: readonly Detour[];
-  /** SHA-256 of the bundle that every node has to run, 64 lower-case hex digits. */
-  readonly expectedBundle?: string;
+  /** What every node has to run; anything by default. */
+  readonly expected?: ExpectedRelease;
   /** A STUN server that is known to work. If it is silent as well, it is UDP that does not get through from here. */
   readonly controlStun?: Place;
 }
@@ -44,14 +45,14 @@ export async function verifyNodes(
   options: VerifyOptions,
   onProgress: OnProgress = () => {},
 ): Promise<NodeResult[]> {
-  const { signal, timeoutMs = defaultTimeoutMs, detours = [], expectedBundle, controlStun } = options;
+  const { signal, timeoutMs = defaultTimeoutMs, detours = [], expected = {}, controlStun } = options;
   const trust = createTrust(options.extraRoots);
   const reports = await mapBounded(targets, (target) =>
     verifyNode(target, {
       trust,
       timeoutMs,
       detours,
-      expectedBundle,
+      expected,
       signal,
       onResult: (check) => onProgress(target, check),
     }),

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { isIPv6 } from "node:net";
+import * as v from "valibot";
 import { describeError } from "../../../relay/client/dial.ts";
 import { orGiveUp, RelayFailure } from "../../../relay/client/failure.ts";
 import { openTransport } from "../../../relay/client/transport.ts";
@@ -44,19 +45,24 @@ export async function checkGenerate204({ route }: TlsSeen, signal: AbortSignal):
   return { detail: "204, the challenge answered" };
 }
 
-/**
- * Our own relay's health. Other relays have no such page, which matters only where a bundle is expected.
- *
- * @param expectedBundle SHA-256 of the relay's file, 64 hex digits
- */
+/** What a node has to run, as far as somebody knows. */
+export interface ExpectedRelease {
+  /** SHA-256 of the relay's file, 64 lower-case hex digits. */
+  readonly bundle?: string | undefined;
+  /** The release that its updater has to have taken, or a later one. */
+  readonly sequence?: number | undefined;
+}
+
+/** Our own relay's health. Other relays have no such page, which matters only where something is expected of it. */
 export async function checkHealth(
   { route }: Pick<TlsSeen, "route">,
-  expectedBundle: string | undefined,
+  expected: ExpectedRelease,
   signal: AbortSignal,
 ): Promise<Seen> {
+  const { bundle, sequence } = expected;
   const { status, body } = await get(route, "/healthz", {}, signal);
   const health = parseHealth(body);
-  if (health === undefined && expectedBundle === undefined) {
+  if (health === undefined && bundle === undefined && sequence === undefined) {
     throw new CannotTest("this relay has no /healthz; derper has none either");
   }
   if (health === undefined) throw new CheckFailed("this relay has no /healthz to tell its bundle");
@@ -65,11 +71,22 @@ export async function checkHealth(
     const named = failing.length === 0 ? "" : ` (failing: ${failing.join(", ")})`;
     throw new CheckFailed(`HTTP status ${status}, state ${state}${named}`);
   }
-  if (expectedBundle !== undefined && health.bundle !== expectedBundle) {
-    throw new CheckFailed(`the bundle is ${health.bundle ?? "none"}, and ${expectedBundle} is expected`);
+  if (bundle !== undefined && health.bundle !== bundle) {
+    throw new CheckFailed(`the bundle is ${health.bundle ?? "none"}, and ${bundle} is expected`);
   }
-  const bundle = expectedBundle === undefined ? "" : ", the expected bundle";
-  return { detail: `${health.state}, version ${health.version}${bundle}` };
+  if (sequence !== undefined) requireRelease(health.updater, sequence);
+  const which = bundle === undefined ? "" : ", the expected bundle";
+  return { detail: `${health.state}, version ${health.version}${which}` };
+}
+
+/** What an updater has accepted and does not run is no release that the node has. */
+function requireRelease(updater: Health["updater"], wanted: number): void {
+  const { state, sequence, code } = updater ?? { state: "unknown", sequence: null, code: null };
+  if (sequence !== null && sequence >= wanted && state === "current") return;
+  const why = code === null ? "" : ` (${code})`;
+  throw new CheckFailed(
+    `the updater is at release ${sequence ?? "none"}, ${state}${why}, and ${wanted} is expected`,
+  );
 }
 
 interface Answer {
@@ -123,36 +140,28 @@ function requireStatus(status: number, wanted: number): void {
   if (status !== wanted) throw new CheckFailed(`HTTP status ${status}, not ${wanted}`);
 }
 
-interface Health {
-  readonly ok: boolean;
-  readonly version: string;
+const healthSchema = v.object({
+  ok: v.boolean(),
+  version: v.string(),
   /** Null where the relay runs from its sources. */
-  readonly bundle: string | null;
-  readonly state: string;
+  bundle: v.nullable(v.string()),
+  state: v.string(),
   /** Of a relay that is unhealthy, the probes of itself that fail. */
-  readonly failing?: readonly string[];
-}
+  failing: v.optional(v.array(v.string())),
+  /** What the node's updater says of itself. */
+  updater: v.optional(
+    v.object({ state: v.string(), sequence: v.nullable(v.number()), code: v.nullable(v.string()) }),
+  ),
+});
+
+type Health = v.InferOutput<typeof healthSchema>;
 
 /** Reads the page; undefined if it is something else, such as the home page that derper serves on every path. */
 function parseHealth(body: Buffer): Health | undefined {
   try {
-    const page: unknown = JSON.parse(body.toString("utf8"));
-    return isHealth(page) ? page : undefined;
+    const { success, output } = v.safeParse(healthSchema, JSON.parse(body.toString("utf8")));
+    return success ? output : undefined;
   } catch {
     return undefined;
   }
-}
-
-function isHealth(page: unknown): page is Health {
-  if (typeof page !== "object" || page === null) return false;
-  const { ok, version, bundle, state, failing = [] } = page as Readonly<Record<string, unknown>>;
-  const isBundle = bundle === null || typeof bundle === "string";
-  const areNames = Array.isArray(failing) && failing.every((name) => typeof name === "string");
-  return (
-    typeof ok === "boolean" &&
-    typeof version === "string" &&
-    isBundle &&
-    typeof state === "string" &&
-    areNames
-  );
 }

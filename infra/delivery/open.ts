@@ -1,0 +1,78 @@
+/** Opens the delivery that a stack's configuration names. */
+import { createPublicKey, type KeyObject } from "node:crypto";
+import type * as pulumi from "@pulumi/pulumi";
+import { KitError } from "../../relay/errors.ts";
+import type { CloudContext } from "../clouds/cloud.ts";
+import { findPlace } from "../clouds/places.ts";
+import type { FleetConfig } from "../config/fleet.ts";
+import { childPath } from "../config/path.ts";
+import { type Delivery, operatorsDelivery, type Releases } from "./delivery.ts";
+import { openReleaseBuilder } from "./release-builder.ts";
+import { type RelayBundle, updaterBundle } from "./relay-bundle.ts";
+import { parseSigningKey } from "./signing-key.ts";
+
+export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "now" | "offline"> {
+  /** Whose configuration it is, for messages. */
+  readonly where: string;
+  /** What the last `up` published. */
+  readonly releases: Releases;
+  /** Secrets of the configuration, by their key. */
+  readonly secretOf: (key: string) => pulumi.Output<string>;
+}
+
+/** Key of the configuration, without namespace: what releases are signed with. */
+export const signingKeyName = "signingKey";
+
+/**
+ * Opens a stack's delivery; undefined where no machine needs any.
+ *
+ * @param written the private key as the configuration has it, decrypted; undefined if it has none
+ * @param relay what machines run
+ * @throws KitError `config-invalid` if the key is missing, is none, or is not among those that machines trust
+ */
+export async function openDelivery(
+  config: FleetConfig,
+  context: DeliveryContext,
+  written: string | undefined,
+  relay: () => Promise<RelayBundle>,
+): Promise<Delivery | undefined> {
+  const { delivery, awsProfiles } = config;
+  if (delivery?.url !== undefined) return operatorsDelivery(delivery.url);
+  const store = delivery?.s3;
+  if (store === undefined) return undefined;
+  const signingKey = context.offline ? undefined : requireSigningKey(written, config, context);
+  const builder = await openReleaseBuilder(config, {
+    ...context,
+    signingKey,
+    relay: await relay(),
+    updater: await updaterBundle(),
+  });
+  const { openS3Delivery } = await import("./s3.ts");
+  const partition = findPlace("aws", store.location)?.partition ?? "aws";
+  const { accessKeyId: id, secret } = store;
+  const key = id === undefined || secret === undefined ? undefined : { id, secret: context.secretOf(secret) };
+  return openS3Delivery(
+    { store, partition, profile: awsProfiles[partition], key, stack: context.stack },
+    builder,
+  );
+}
+
+function requireSigningKey(
+  written: string | undefined,
+  { trustedKeys }: Pick<FleetConfig, "trustedKeys">,
+  { where, stack }: Pick<DeliveryContext, "where" | "stack">,
+): KeyObject {
+  const path = childPath(undefined, signingKeyName);
+  const refuse = (message: string): KitError =>
+    new KitError("config-invalid", { where, problems: [{ path, message }] });
+  if (written === undefined) {
+    throw refuse(
+      `is missing, and releases are signed with it; run \`npm run keys -- init --stack ${stack}\``,
+    );
+  }
+  const key = parseSigningKey(written);
+  if (key === undefined) throw refuse("is no signing key; it is an Ed25519 key as `npm run keys` makes it");
+  const own = createPublicKey(key).export({ type: "spki", format: "der" }).toString("base64");
+  if (trustedKeys.includes(own)) return key;
+  throw refuse(`is not one that machines trust; write its public half, ${own}, to derpkit:trustedKeys`);
+}

@@ -1,0 +1,138 @@
+/** The releases of a stack's regions, ready to be put into a store: what is known now, and what the clouds tell later. */
+import type { KeyObject } from "node:crypto";
+import path from "node:path";
+import process from "node:process";
+import * as pulumi from "@pulumi/pulumi";
+import {
+  buildManifest,
+  configFile,
+  encodeManifest,
+  manifestFile,
+  sha256Hex,
+  signatureFile,
+} from "../../relay/updater/manifest.ts";
+import type { CloudContext, FleetNode, PlannedNode } from "../clouds/cloud.ts";
+import type { FleetConfig, RegionConfig } from "../config/fleet.ts";
+import { placeRelease, type Release, type Releases } from "./delivery.ts";
+import { keepFiles } from "./kept-files.ts";
+import { buildMachineFiles, type MachineFiles, runtimeOf } from "./machine-files.ts";
+import { collectRegionFiles, type RegionContent, signRegionFiles } from "./region-bundle.ts";
+import type { RelayBundle } from "./relay-bundle.ts";
+import { fetchRuntime, keptRuntime, runtimeCache } from "./runtime-archive.ts";
+
+/** A region's release, before the clouds are asked. */
+export interface PlannedRelease {
+  /** Files of all nodes, by their path in the release: where each is on this machine. */
+  readonly kept: ReadonlyMap<string, string>;
+  /** Text of each node's files. */
+  readonly texts: ReadonlyMap<string, pulumi.Output<string>>;
+  /** What vouches for all of them: to be put in last, in this order. */
+  readonly seals: ReadonlyMap<string, pulumi.Output<string>>;
+  readonly release: pulumi.Output<Release>;
+}
+
+export type ReleaseBuilder = (region: RegionConfig, nodes: readonly PlannedNode[]) => PlannedRelease;
+
+export interface ReleaseOptions extends Pick<CloudContext, "root" | "stack" | "now" | "offline"> {
+  /** What the last `up` published. */
+  readonly releases: Releases;
+  /** Undefined where nobody signs: the releases are then known after up. */
+  readonly signingKey: KeyObject | undefined;
+  readonly relay: Pick<RelayBundle, "code" | "version">;
+  readonly updater: Pick<RelayBundle, "code">;
+}
+
+/**
+ * Gathers what all releases are made of.
+ *
+ * @throws KitError `runtime-unreachable`, `file-unreadable`
+ */
+export async function openReleaseBuilder(
+  config: Pick<FleetConfig, "regions" | "runtime">,
+  options: ReleaseOptions,
+): Promise<ReleaseBuilder> {
+  const { root, stack, now, offline, releases, signingKey, relay, updater } = options;
+  const runtimes = await gatherRuntimes(config, offline);
+
+  const machinesOf = (region: RegionConfig, nodes: readonly Addressed[]): MachineFiles => {
+    const runtime = runtimeOf(region, config);
+    if (runtime === undefined) throw new Error(`region ${region.id} has no machines`);
+    const archive = runtimes.get(runtime.file)?.bytes ?? Buffer.alloc(0);
+    return buildMachineFiles(region, nodes, updater, runtime, archive);
+  };
+  const contentOf = (region: RegionConfig, nodes: readonly Described[]): RegionContent => ({
+    stack,
+    region: region.code,
+    relay,
+    allow: region.admission.allow,
+    machines: machinesOf(region, nodes),
+    nodes,
+  });
+  const sharedOf = (region: RegionConfig): [string, Uint8Array][] => [
+    ...collectRegionFiles(contentOf(region, [])).files,
+  ];
+
+  const folder = path.join(root, ".derpkit", "releases", stack);
+  const shared = config.regions.filter(({ cloud }) => cloud !== "local").flatMap(sharedOf);
+  const own = shared.filter(([name]) => !runtimes.has(name)).map(([, bytes]) => bytes);
+  if (!offline) await keepFiles(folder, own);
+
+  return (region, nodes) => {
+    const signed =
+      signingKey === undefined
+        ? pulumi.output(nobodySigns)
+        : pulumi.output(nodes).apply((known): SignedRelease => {
+            const collected = collectRegionFiles(contentOf(region, known));
+            const content = sha256Hex(encodeManifest(buildManifest(collected.content, 1)));
+            const seconds = Math.floor(now.getTime() / 1000);
+            const release = placeRelease(content, releases[region.code], seconds);
+            return { release, files: signRegionFiles(collected, release.sequence, signingKey) };
+          });
+    const textOf = (name: string): pulumi.Output<string> =>
+      signed.apply(({ files }) => Buffer.from(files.get(name) ?? []).toString());
+    const { ofNodes } = machinesOf(region, nodes);
+    const names = nodes.flatMap(({ name }) => [configFile(name), ...(ofNodes.get(name)?.keys() ?? [])]);
+    return {
+      kept: new Map(
+        sharedOf(region).map(([name, bytes]) => [
+          name,
+          runtimes.get(name)?.kept ?? path.join(folder, sha256Hex(bytes)),
+        ]),
+      ),
+      texts: new Map(names.map((name) => [name, textOf(name)])),
+      seals: new Map([signatureFile, manifestFile].map((name) => [name, textOf(name)])),
+      release: signed.apply(({ release }) => release),
+    };
+  };
+}
+
+type Addressed = Pick<FleetNode, "name" | "derpPort" | "stunPort">;
+type Described = Addressed & Pick<FleetNode, "relayConfig">;
+
+/** Known after up. */
+const nobodySigns = pulumi.output(pulumi.unknown).apply((never) => never as unknown as SignedRelease);
+
+interface SignedRelease {
+  readonly release: Release;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+/** An archive's bytes, and the file that has them. */
+interface Runtime {
+  readonly bytes: Buffer;
+  readonly kept: string;
+}
+
+/** By path in a release. Nothing is fetched offline, where nobody looks at the bytes. */
+async function gatherRuntimes(
+  { regions, runtime }: Pick<FleetConfig, "regions" | "runtime">,
+  offline: boolean,
+): Promise<ReadonlyMap<string, Runtime>> {
+  const gathered = new Map<string, Runtime>();
+  for (const archive of regions.flatMap((region) => runtimeOf(region, { runtime }) ?? [])) {
+    if (gathered.has(archive.file)) continue;
+    const bytes = offline ? Buffer.alloc(0) : await fetchRuntime(archive, runtimeCache, process.env);
+    gathered.set(archive.file, { bytes, kept: keptRuntime(archive, runtimeCache) });
+  }
+  return gathered;
+}
