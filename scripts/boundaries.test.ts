@@ -213,6 +213,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
       "relay/agent/places.ts",
       "relay/config/",
       "relay/updater/manifest.ts",
+      "relay/updater/public-key.ts",
       "relay/errors.ts",
     ],
     why: "what a machine boots with is text made from a node's description",
@@ -241,7 +242,14 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "infra/",
-    to: ["infra/", "relay/errors.ts", "relay/config/", "relay/updater/manifest.ts", "relay/agent/places.ts"],
+    to: [
+      "infra/",
+      "relay/errors.ts",
+      "relay/config/",
+      "relay/updater/manifest.ts",
+      "relay/updater/public-key.ts",
+      "relay/agent/places.ts",
+    ],
     why: "infra takes the relay's schema and its machine's places, so that it cannot render an option that the relay lacks, and nothing else",
   },
   {
@@ -314,6 +322,8 @@ const pureFolders = [
   "relay/status/relay-status.ts",
   "relay/status/updater-status.ts",
   "relay/systemd/activation.ts",
+  "relay/updater/public-key.ts",
+  "relay/updater/trusted-keys.ts",
   "infra/derpmap/",
   "infra/bootstrap/",
   "scripts/bench/cases.ts",

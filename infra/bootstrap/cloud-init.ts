@@ -5,6 +5,7 @@
  * units, updater and relay come from there. It is small, for clouds limit it and a changed one is a new machine, and
  * holds no secret, for whoever reaches the machine's metadata can read it.
  */
+import { renderPublicPem } from "../../relay/updater/public-key.ts";
 import { emptyVolume } from "./empty-volume.ts";
 import { stage0 } from "./stage0.ts";
 
@@ -34,7 +35,7 @@ export function renderCloudInit(settings: BootSettings): string {
   const files = [
     writeFile("/etc/derpkit/stage0.env", "0644", renderEnvironment(settings)),
     ...trustedKeys.map((key, index) =>
-      writeFile(`/etc/derpkit/trusted-${index + 1}.pem`, "0644", renderPem(key)),
+      writeFile(`/etc/derpkit/trusted-${index + 1}.pem`, "0644", renderPublicPem(key)),
     ),
     writeFile("/etc/derpkit/empty-volume", "0644", emptyVolume),
     writeFile("/usr/local/sbin/derpkit-stage0", "0755", stage0),
@@ -74,10 +75,6 @@ function renderEnvironment({ stack, region, node, deliveryUrl, volumeDevice }: B
 function quote(value: string): string {
   if (/^[\w@%+=:,./~?&-]+$/.test(value)) return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value}'`;
   throw new RangeError(`a setting of a machine has to be plain text: ${JSON.stringify(value)}`);
-}
-
-function renderPem(key: string): string {
-  return `-----BEGIN PUBLIC KEY-----\n${key}\n-----END PUBLIC KEY-----\n`;
 }
 
 /** A member of `write_files`. A YAML block keeps every byte of a text that ends with one newline. */

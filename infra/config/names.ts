@@ -35,11 +35,6 @@ export function isPin(text: string): boolean {
   return /^sha256-raw:[0-9a-f]{64}$/.test(text);
 }
 
-/** True for an Ed25519 public key as SubjectPublicKeyInfo in base64 (RFC 8410): twelve bytes that are always the same, then the key. */
-export function isPublicKey(text: string): boolean {
-  return /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
-}
-
 /** True for a day that the calendar has, as 2026-12-31. */
 export function isDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;

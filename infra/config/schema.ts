@@ -5,6 +5,7 @@
  * the path and what no single value can show, such as two regions with one id.
  */
 import * as v from "valibot";
+import { isPublicKey, maxTrustedKeys } from "../../relay/updater/public-key.ts";
 import { type AwsPartition, cloudNames } from "../clouds/places.ts";
 import { runtimeNames } from "../bootstrap/runtimes.ts";
 import { tailscaleRegionCodes } from "../derpmap/tailscale-regions.ts";
@@ -14,7 +15,6 @@ import {
   isDnsName,
   isHumanText,
   isNodeKey,
-  isPublicKey,
   isPin,
   isSecretName,
   isSecureUrl,
@@ -466,9 +466,6 @@ const awsProfilesSchema = mapping({
   "aws-cn": awsProfile("aws-cn"),
 } satisfies Record<AwsPartition, unknown>);
 
-/** Two, so that keys can be changed: nodes trust the next one before it signs. */
-const maxTrustedKeys = 2;
-
 export const fleetSchema = mapping({
   domain: v.pipe(
     v.optional(
@@ -514,10 +511,15 @@ export const fleetSchema = mapping({
           (keys) => keys.length > 0 && keys.length <= maxTrustedKeys,
           ({ input }) => `has ${input.length} keys; write one or two`,
         ),
+        v.check(
+          (keys) => new Set(keys).size === keys.length,
+          () => "names a key twice; write it once",
+        ),
       ),
     ),
     v.description(
-      "Public keys (Ed25519, SubjectPublicKeyInfo in base64) whose signatures on releases the machines trust.",
+      "Public keys (Ed25519, SubjectPublicKeyInfo in base64) whose signatures on releases the machines trust. " +
+        "`npm run keys` writes them ([keys.md](keys.md)).",
     ),
     notes({ default: "none; every cloud but `local` requires it" }),
   ),

@@ -8,9 +8,11 @@ import { KitError, renderError } from "../errors.ts";
 import { buildAgents } from "../outbound/http.ts";
 import { type UpdaterEvent, renderUpdaterEvent } from "../updater/event.ts";
 import { Machine } from "../updater/machine.ts";
-import { decodeManifest, manifestFile, maxManifestBytes, signatureFile } from "../updater/manifest.ts";
-import { maxSignatureBytes, parseTrustedKeys, verifyManifest } from "../updater/signature.ts";
+import { manifestFile, maxManifestBytes, signatureFile } from "../updater/manifest.ts";
+import { maxSignatureBytes } from "../updater/signature.ts";
+import { openManifest } from "../updater/signed-manifest.ts";
 import type { Source } from "../updater/source.ts";
+import { effectiveKeys, readBootKeys } from "../updater/trusted-keys.ts";
 import { startUpdater, type UpdaterStatus } from "../updater/updater.ts";
 import { version } from "../version.ts";
 import { httpSource } from "./http-source.ts";
@@ -67,14 +69,13 @@ async function fetchSecrets(names: readonly string[]): Promise<void> {
 /** Whether this program can do its work on this machine; does nothing of it. @throws KitError if it cannot */
 async function check(): Promise<void> {
   const settings = await readSettings(process.env, keyFolder);
-  await new Machine(root, undefined, stateFolder).readState();
+  const state = await new Machine(root, undefined, stateFolder).readState();
   const source = createSource(settings);
   const signal = AbortSignal.timeout(60_000);
   const manifest = await source.fetch(manifestFile, { maxBytes: maxManifestBytes, signal });
   const signature = await source.fetch(signatureFile, { maxBytes: maxSignatureBytes, signal });
   if (manifest === undefined || signature === undefined) throw new KitError("delivery-unreadable");
-  verifyManifest(manifest, signature, parseTrustedKeys(settings.trustedKeys));
-  decodeManifest(manifest);
+  openManifest({ manifest, signature }, effectiveKeys(readBootKeys(settings.trustedKeys), state));
 }
 
 async function run(): Promise<void> {

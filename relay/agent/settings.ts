@@ -16,7 +16,7 @@ export interface AgentSettings {
   readonly region: string;
   readonly node: string;
   readonly delivery: URL;
-  /** Public keys in PEM. */
+  /** Public keys in PEM, in the order of their files' names. */
   readonly trustedKeys: readonly string[];
 }
 

@@ -7,10 +7,10 @@ import fc from "fast-check";
 import { Installer } from "./installer.ts";
 import { type FileSystem, Machine } from "./machine.ts";
 import type { Service } from "./service.ts";
-import { parseTrustedKeys } from "./signature.ts";
 import { folderSource, type Source } from "./source.ts";
 import { decodeState, type UpdaterState } from "./state.ts";
 import { type Offer, openStage, type Stage } from "./testing/stage.ts";
+import { readBootKeys } from "./trusted-keys.ts";
 
 /** Once lit it counts what reaches outside, and fails one call, or that and all later ones. */
 class Fuse {
@@ -90,7 +90,7 @@ function open(stage: Stage, { fs, source, service }: Outside): Promise<Installer
   return Installer.open({
     identity: { stack: "test", region: "alfa", node: "901a" },
     source,
-    trustedKeys: parseTrustedKeys([stage.keys.trusted]),
+    bootKeys: readBootKeys([stage.keys.trusted]),
     machine: new Machine(stage.root, fs),
     service,
     healthLimit: 10_000,

@@ -1,10 +1,10 @@
 /** What a manifest means to a node: a pure function of what the node remembers and of the bytes that were fetched. */
-import type { KeyObject } from "node:crypto";
 import { KitError } from "../errors.ts";
-import { decodeManifest, type Manifest, sha256Hex } from "./manifest.ts";
+import { type Manifest, sha256Hex } from "./manifest.ts";
 import { type ReleaseContent, releaseDigest, selectRelease } from "./release.ts";
-import { verifyManifest } from "./signature.ts";
+import { openManifest, type SignedManifest } from "./signed-manifest.ts";
 import { acceptManifest, type UpdaterState } from "./state.ts";
+import { type BootKeys, effectiveKeys, keepKeys } from "./trusted-keys.ts";
 
 /** Who the node is. A manifest for anybody else is refused, whoever signed it. */
 export interface Identity {
@@ -29,23 +29,22 @@ const maxInterruptedTrials = 3;
  * Decides about a manifest: `unchanged` if the node's good release is what it asks for, `failed` if that is a release
  * that failed here before, else `install`.
  *
- * @param fetched the bytes of manifest.json and manifest.sig
+ * @param boot the keys that the machine was booted with; what the node remembers may say that others count
  * @throws KitError, the reason for not accepting the manifest: `manifest-signature`, `manifest-malformed`,
  *   `manifest-foreign`, `manifest-replayed`
  */
 export function decide(
   known: UpdaterState,
   identity: Identity,
-  trustedKeys: readonly KeyObject[],
-  fetched: { readonly manifest: Uint8Array; readonly signature: Uint8Array },
+  boot: BootKeys,
+  fetched: SignedManifest,
 ): Decision {
-  verifyManifest(fetched.manifest, fetched.signature, trustedKeys);
-  const manifest = decodeManifest(fetched.manifest);
+  const manifest = openManifest(fetched, effectiveKeys(boot, known));
   const release = releaseFor(identity, manifest);
   const accepted = { sequence: manifest.sequence, sha256: sha256Hex(fetched.manifest) };
   refuseReplayed(known.accepted, accepted);
   const digest = releaseDigest(release);
-  const state = acceptManifest(known, accepted, digest);
+  const state = acceptManifest(known, accepted, digest, keepKeys(boot, known, manifest.trustedKeys));
   if (state.good === digest) return { kind: "unchanged", state, release };
   const reason = earlierFailure(state, release.version);
   return reason === undefined

@@ -1,5 +1,4 @@
 /** One node's releases: what is wanted, what runs, and how the one becomes the other. updater.ts has the loop around it. */
-import type { KeyObject } from "node:crypto";
 import { KitError } from "../errors.ts";
 import { decide, type Identity } from "./decision.ts";
 import type { UpdaterEvent } from "./event.ts";
@@ -18,11 +17,12 @@ import {
   passTrial,
   type UpdaterState,
 } from "./state.ts";
+import type { BootKeys } from "./trusted-keys.ts";
 
 export interface InstallerOptions {
   readonly identity: Identity;
   readonly source: Source;
-  readonly trustedKeys: readonly KeyObject[];
+  readonly bootKeys: BootKeys;
   readonly machine: Machine;
   readonly service: Service;
   /** How long a release that was started may take to become healthy, in milliseconds. */
@@ -111,10 +111,10 @@ export class Installer {
 
   /** Fetches what is offered; gives the release if it is to be installed, its files already in their place. */
   async #look(signal: AbortSignal): Promise<Release | undefined> {
-    const { identity, machine, trustedKeys, auditDelivery } = this.#options;
+    const { identity, machine, bootKeys, auditDelivery } = this.#options;
     const manifest = await this.#fetch(manifestFile, maxManifestBytes, signal);
     const signature = await this.#fetch(signatureFile, maxSignatureBytes, signal);
-    const decision = decide(this.#state, identity, trustedKeys, { manifest, signature });
+    const decision = decide(this.#state, identity, bootKeys, { manifest, signature });
     await this.#remember(decision.state);
     if (decision.kind === "failed") throw decision.reason;
     const { release } = decision;

@@ -64,6 +64,19 @@ test("a later format is refused", () => {
   assert.deepEqual(problemsOf({ format: 2 }), ["format: is a format that this updater does not know"]);
 });
 
+const [keyA = "", keyB = "", keyC = ""] = ["A", "B", "C"].map(
+  (letter) => `MCowBQYDK2VwAyEA${letter.repeat(42)}A=`,
+);
+
+test("the keys that a manifest names are sorted, so that their order makes no other manifest", () => {
+  const keys = [keyB, keyA];
+  const named = buildManifest({ ...content, trustedKeys: keys }, 7);
+  assert.deepEqual(named.trustedKeys, keys.toSorted());
+  assert.deepEqual(decodeManifest(encodeManifest(named)), named);
+  assert.equal(nextSequence(named, { ...content, trustedKeys: keys.toReversed() }, 1000), 7);
+  assert.equal(nextSequence(named, { ...content, trustedKeys: keys.slice(1) }, 1000), 8);
+});
+
 for (const path of [
   "/etc/passwd",
   "../escaped",
@@ -107,6 +120,14 @@ for (const [what, changes, problem] of [
     "a node without a relay",
     { nodes: [{ name: "901a", files: ["config/901a.json"] }] },
     "901a: lacks relay.mjs",
+  ],
+  ["a key twice", { trustedKeys: [keyA, keyA] }, "trustedKeys: names a key twice"],
+  ["a list of no keys", { trustedKeys: [] }, "trustedKeys: has to name a key"],
+  ["a list of three keys", { trustedKeys: [keyA, keyB, keyC] }, "trustedKeys: has to name 2 keys at most"],
+  [
+    "a key of another kind",
+    { trustedKeys: [`MCowBQYDK2VuAyEA${"A".repeat(43)}=`] },
+    "trustedKeys.0: has to be an Ed25519 public key in base64, as derpkit:trustedKeys has it",
   ],
 ] as const) {
   test(`${what} is refused`, () => {

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { KitError, type Problem } from "../errors.ts";
 import { renderCanonicalJson } from "./canonical-json.ts";
+import { isPublicKey, maxTrustedKeys } from "./public-key.ts";
 
 /** No manifest is longer, in bytes: room for hundreds of files. */
 export const maxManifestBytes = 256 * 1024;
@@ -69,6 +70,19 @@ export const versionSchema = v.pipe(
   v.regex(/^[0-9A-Za-z.+-]{1,100}$/, "has to be a version such as 0.1.0+0123456789ab"),
 );
 
+/** One key or two. Another number of keys would be nobody's, or more than a rotation needs. */
+export const trustedKeysSchema = v.pipe(
+  v.array(
+    v.pipe(
+      v.string("has to be text"),
+      v.check(isPublicKey, "has to be an Ed25519 public key in base64, as derpkit:trustedKeys has it"),
+    ),
+    "has to be a list",
+  ),
+  v.minLength(1, "has to name a key"),
+  v.maxLength(maxTrustedKeys, `has to name ${maxTrustedKeys} keys at most`),
+);
+
 const manifestSchema = v.object({
   format: v.literal(1, "is a format that this updater does not know"),
   stack: v.pipe(
@@ -80,6 +94,8 @@ const manifestSchema = v.object({
   version: versionSchema,
   files: v.array(fileSchema),
   nodes: v.array(v.object({ name: labelSchema, files: v.array(filePath) })),
+  /** The keys that a node trusts once it has accepted the manifest (trusted-keys.ts); those that it does, if left out. */
+  trustedKeys: v.optional(trustedKeysSchema),
 });
 
 /**
@@ -109,11 +125,12 @@ export function parentFolders(path: string): string[] {
   return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join("/"));
 }
 
-/** Puts content into its place in the order; files and nodes are sorted by name. */
-export function buildManifest(content: ManifestContent, sequence: number): Manifest {
+/** Puts content into its place in the order; files and nodes are sorted by name, keys by their text. */
+export function buildManifest({ trustedKeys, ...content }: ManifestContent, sequence: number): Manifest {
   return {
     format: 1,
     ...content,
+    ...(trustedKeys === undefined ? {} : { trustedKeys: trustedKeys.toSorted() }),
     sequence,
     files: content.files.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     nodes: content.nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -178,7 +195,7 @@ function parseCanonicalJson(bytes: Uint8Array): unknown {
 }
 
 /** What the schema cannot say: names that occur twice, files that a node needs and the manifest does not list. */
-function contradictions({ files, nodes }: Manifest): Problem[] {
+function contradictions({ files, nodes, trustedKeys = [] }: Manifest): Problem[] {
   const paths = files.map((file) => file.path);
   const known = new Set(paths);
   return [
@@ -191,6 +208,7 @@ function contradictions({ files, nodes }: Manifest): Problem[] {
       })),
     ...repeated(nodes.map((node) => node.name)).map((path) => ({ path, message: "is a node twice" })),
     ...nodes.flatMap((node) => nodeContradictions(node, known)),
+    ...repeated(trustedKeys).map(() => ({ path: "trustedKeys", message: "names a key twice" })),
   ];
 }
 

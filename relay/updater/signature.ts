@@ -10,12 +10,10 @@
  */
 import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { KitError } from "../errors.ts";
+import { maxTrustedKeys } from "./public-key.ts";
 
 /** A signature file is 89 bytes long; no more than this is ever read. */
 export const maxSignatureBytes = 128;
-
-/** Two, so that keys can be changed: nodes trust the next one before it signs. */
-const maxTrustedKeys = 2;
 
 /** Signs a manifest's bytes; gives the bytes of manifest.sig. */
 export function signManifest(manifest: Uint8Array, key: KeyObject): Buffer {
@@ -25,19 +23,21 @@ export function signManifest(manifest: Uint8Array, key: KeyObject): Buffer {
 /**
  * Checks manifest.sig before anything in the manifest is read.
  *
+ * @returns the key that made the signature
  * @throws KitError `manifest-signature` unless one of the keys made the signature over exactly these bytes
  */
 export function verifyManifest(
   manifest: Uint8Array,
   signatureFile: Uint8Array,
   trustedKeys: readonly KeyObject[],
-): void {
+): KeyObject {
   const signature = decodeSignature(signatureFile);
   if (signature === undefined) {
     throw new KitError("manifest-signature", { message: "manifest.sig holds no signature." });
   }
-  if (!trustedKeys.some((key) => verify(null, manifest, key, signature)))
-    throw new KitError("manifest-signature");
+  const signer = trustedKeys.find((key) => verify(null, manifest, key, signature));
+  if (signer === undefined) throw new KitError("manifest-signature");
+  return signer;
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import { renderCanonicalJson } from "./canonical-json.ts";
+import { trustedKeysSchema } from "./manifest.ts";
 
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
@@ -13,6 +14,11 @@ const stateSchema = v.object({
   format: v.literal(1),
   /** The highest sequence that was accepted, and the SHA-256 of that manifest: nobody can replace it by another. */
   accepted: v.optional(v.object({ sequence: v.pipe(v.number(), v.safeInteger()), sha256: digest })),
+  /**
+   * The keys that the accepted manifest named, and the SHA-256 of those that the machine was booted with at the time
+   * (trusted-keys.ts). Stage 0 reads them as well.
+   */
+  keys: v.optional(v.object({ boot: digest, trusted: trustedKeysSchema })),
   /** The release that was healthy last, which is gone back to. */
   good: v.optional(digest),
   /** The one before it; its files are kept. */
@@ -29,17 +35,18 @@ export type UpdaterState = v.InferOutput<typeof stateSchema>;
 export const initialState: UpdaterState = { format: 1 };
 
 /**
- * Keeps in mind that `accepted` was accepted and asks for `release`. A trial or failure of any other release is over:
- * to have one tried again that failed, another is published in between.
+ * Keeps in mind that `accepted` was accepted and asks for `release`, and what it leaves of the keys. A trial or failure of
+ * any other release is over: to have one tried again that failed, another is published in between.
  */
 export function acceptManifest(
   state: UpdaterState,
   accepted: NonNullable<UpdaterState["accepted"]>,
   release: string,
+  keys: UpdaterState["keys"],
 ): UpdaterState {
   const trial = state.trial?.release === release ? state.trial : undefined;
   const failed = state.failed?.release === release ? state.failed : undefined;
-  return { ...state, accepted, trial, failed };
+  return { ...state, accepted, keys, trial, failed };
 }
 
 /** Counts an attempt before it is made: one that takes the machine down leaves no other trace. */

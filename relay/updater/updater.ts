@@ -11,12 +11,12 @@ import type { UpdaterEvent } from "./event.ts";
 import { Installer, type InstallerOptions } from "./installer.ts";
 import { type FileSystem, Machine } from "./machine.ts";
 import type { Release, Service } from "./service.ts";
-import { parseTrustedKeys } from "./signature.ts";
 import type { Source } from "./source.ts";
+import { readBootKeys } from "./trusted-keys.ts";
 
 export interface UpdaterOptions extends Identity {
   readonly source: Source;
-  /** One or two Ed25519 public keys in PEM. */
+  /** One or two Ed25519 public keys in PEM: those that count until a manifest names others. */
   readonly trustedKeys: readonly string[];
   /** Absolute path of the machine's folder; machine.ts says what is in it. */
   readonly root: string;
@@ -158,7 +158,7 @@ function installerOptions(
   return {
     identity: { stack, region, node },
     source,
-    trustedKeys: parseTrustedKeys(options.trustedKeys),
+    bootKeys: readBootKeys(options.trustedKeys),
     machine: new Machine(root, fs, stateFolder),
     service,
     healthLimit,

@@ -16,6 +16,7 @@ import {
   relayFile,
   signatureFile,
 } from "../manifest.ts";
+import { encodePublicKey, renderPublicPem } from "../public-key.ts";
 import type { Release, Service } from "../service.ts";
 import { signManifest } from "../signature.ts";
 import { folderSource } from "../source.ts";
@@ -24,12 +25,16 @@ import { type Clock, startUpdater, type Updater, type UpdaterOptions } from "../
 /** A key pair as its two sides have it. */
 export interface Keys {
   readonly signing: KeyObject;
+  /** In PEM, as a machine is booted with it. */
   readonly trusted: string;
+  /** In base64, as a manifest names it. */
+  readonly named: string;
 }
 
 export function makeKeys(): Keys {
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  return { signing: privateKey, trusted: publicKey.export({ type: "spki", format: "pem" }).toString() };
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const named = encodePublicKey(privateKey);
+  return { signing: privateKey, trusted: renderPublicPem(named), named };
 }
 
 /** The bundle of region alfa of stack test, whose nodes are 901a and 901b. */
@@ -40,6 +45,8 @@ export interface Offer {
   readonly configs?: Readonly<Record<string, string>>;
   readonly stack?: string;
   readonly region?: string;
+  /** The keys that it names; none if left out. */
+  readonly trust?: readonly Keys[];
 }
 
 /** The files of a bundle by path, unsigned. */
@@ -60,6 +67,7 @@ export function offerManifest(offer: Offer): Manifest {
       version: `0.1.0+${offer.relay.replaceAll(/[^0-9A-Za-z]/g, "")}`,
       files: [...files].map(([name, bytes]) => describeFile(name, bytes)),
       nodes: ["901a", "901b"].map((name) => ({ name, files: [relayFile, configFile(name)] })),
+      ...(offer.trust === undefined ? {} : { trustedKeys: offer.trust.map(({ named }) => named) }),
     },
     offer.sequence,
   );
