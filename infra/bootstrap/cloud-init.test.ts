@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -8,11 +8,14 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { buildManifest, encodeManifest } from "../../relay/updater/manifest.ts";
-import { encodeState } from "../../relay/updater/state.ts";
+import { encodePublicKey, renderPublicPem } from "../../relay/updater/public-key.ts";
+import { signManifest } from "../../relay/updater/signature.ts";
+import { encodeState, type UpdaterState } from "../../relay/updater/state.ts";
+import { keepKeys, readBootKeys } from "../../relay/updater/trusted-keys.ts";
 import { type BootSettings, renderCloudInit, userDataLimits } from "./cloud-init.ts";
 
-const newKey = (): string =>
-  generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "der" }).toString("base64");
+const makeKey = (): KeyObject => generateKeyPairSync("ed25519").privateKey;
+const newKey = (): string => encodePublicKey(makeKey());
 
 const settings: BootSettings = {
   stack: "prod",
@@ -121,7 +124,7 @@ test("the script finds stage 1's digest, and the sequence, in a manifest", (t) =
   mkdirSync(path.join(folder, "updater"));
   const state = { format: 1, accepted: { sequence: 77, sha256 } } as const;
   writeFileSync(path.join(folder, "updater", "updater.json"), encodeState(state));
-  const assignments = script.split("\n").filter((line) => /^(?:sum|known|offered)=/.test(line));
+  const assignments = script.split("\n").filter((line) => /^(?:sum|memory|known|offered)=/.test(line));
   const { stdout } = spawnSync(
     "sh",
     ["-c", `work=$1 state=$1\n${assignments.join("\n")}\necho "$sum $known $offered"`, "sh", folder],
@@ -129,3 +132,75 @@ test("the script finds stage 1's digest, and the sequence, in a manifest", (t) =
   );
   assert.equal(stdout, `${sha256} 77 1234\n`);
 });
+
+const [a, b, c] = [makeKey(), makeKey(), makeKey()];
+const pemOf = (key: KeyObject): string => renderPublicPem(encodePublicKey(key));
+/** As the updater leaves it behind. */
+const memoryOf = (boot: readonly KeyObject[], named: readonly KeyObject[] | undefined): UpdaterState => ({
+  format: 1,
+  accepted: { sequence: 77, sha256: "5".repeat(64) },
+  failed: { release: "6".repeat(64), reason: 'it said:\n    "boot": "no",\n      "MCowBQ",\n' },
+  keys: keepKeys(readBootKeys(boot.map(pemOf)), { format: 1 }, named?.map(encodePublicKey)),
+});
+
+/** Runs the part of stage 0 that decides whose signature counts. @returns true if it goes on */
+function isTaken(
+  folder: string,
+  boot: readonly KeyObject[],
+  memory: UpdaterState | undefined,
+  signer: KeyObject,
+): boolean {
+  const script = filesOf(renderCloudInit(settings)).get("/usr/local/sbin/derpkit-stage0")?.content ?? "";
+  const [part = ""] = /^memory=[^]*?no trusted key has signed the manifest"$/m.exec(script) ?? [];
+  const [etc, state, work] = ["etc", "state", "work"].map((name) => path.join(folder, name));
+  for (const each of [etc, work, `${state}/updater`]) mkdirSync(String(each), { recursive: true });
+  for (const [index, key] of boot.entries()) writeFileSync(`${etc}/trusted-${index + 1}.pem`, pemOf(key));
+  if (memory !== undefined) writeFileSync(`${state}/updater/updater.json`, encodeState(memory));
+  const manifest = Buffer.from("a manifest\n");
+  const signature = Buffer.from(signManifest(manifest, signer).toString(), "base64");
+  writeFileSync(`${work}/manifest.json`, manifest);
+  writeFileSync(`${work}/signature`, signature);
+  const fail = 'set -eu\nfail() { echo "$*"; exit 1; }';
+  const text = `${fail}\nstate=${state} work=${work}\n${part.replaceAll("/etc/derpkit", String(etc))}\necho taken`;
+  const { stdout, stderr } = spawnSync("sh", ["-c", text], { encoding: "utf8" });
+  assert.match(stdout, /^(?:taken|no trusted key has signed the manifest)\n$/, stderr);
+  return stdout === "taken\n";
+}
+
+const withoutOpenssl =
+  spawnSync("openssl", ["pkeyutl", "-help"], { encoding: "utf8" }).stderr?.includes("-rawin") !== true &&
+  "there is no openssl that verifies Ed25519";
+
+for (const [what, boot, memory, taken, refused] of [
+  ["no memory: what it boots with", [a, b], undefined, [a, b], [c]],
+  ["a memory without keys: what it boots with", [a], memoryOf([a], undefined), [a], [b]],
+  [
+    "keys that a manifest named: those, and no longer what it boots with",
+    [a],
+    memoryOf([a], [b]),
+    [b],
+    [a, c],
+  ],
+  ["two that a manifest named: both", [a], memoryOf([a], [b, a]), [a, b], [c]],
+  [
+    "keys that were named to a machine that booted with others: what it boots with",
+    [c],
+    memoryOf([a], [b]),
+    [c],
+    [a, b],
+  ],
+  ["two boot keys of which one was others': what it boots with", [a, c], memoryOf([a], [b]), [a, c], [b]],
+] as const) {
+  test(`the script trusts, with ${what}`, { skip: withoutOpenssl }, (t) => {
+    const verdicts = (signers: readonly KeyObject[]): boolean[] =>
+      signers.map((signer) => isTaken(temporaryFolder(t), boot, memory, signer));
+    assert.deepEqual(
+      verdicts(taken),
+      taken.map(() => true),
+    );
+    assert.deepEqual(
+      verdicts(refused),
+      refused.map(() => false),
+    );
+  });
+}

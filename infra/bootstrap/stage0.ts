@@ -1,6 +1,9 @@
 /**
  * The shell script of stage 0. It waits for the volume, which clouds attach late; formats it only if it is empty; and
  * starts nothing that one of the trusted keys has not signed. Running it again changes nothing.
+ *
+ * What it reads of the updater's memory is canonical JSON, a member or an item a line (relay/updater/state.ts); which keys
+ * count is what relay/updater/trusted-keys.ts has.
  */
 export const stage0 = `#!/bin/sh
 # Mounts the node's volume, then fetches, checks and runs stage 1 of the region's manifest.
@@ -50,8 +53,19 @@ download() { # download NAME MOST_BYTES
 download manifest.json 262144
 download manifest.sig 128
 base64 -d "$work/manifest.sig" >"$work/signature" || fail "manifest.sig is not base64"
+memory=$state/updater/updater.json
+# A node trusts what its last manifest named, for as long as it boots with the same keys.
+keys=/etc/derpkit
+boot=$(cat $keys/trusted-*.pem | sha256sum)
+if grep -qsxF "    \\"boot\\": \\"\${boot%% *}\\"," $memory; then
+  keys=$work
+  for key in $(sed -n 's/^      "\\(MCow[A-Za-z0-9+/=]*\\)",\\{0,1\\}$/\\1/p' $memory); do
+    n=$((\${n:-0} + 1))
+    printf '%s\\n' '-----BEGIN PUBLIC KEY-----' "$key" '-----END PUBLIC KEY-----' >"$work/trusted-$n.pem"
+  done
+fi
 trusted=
-for key in /etc/derpkit/trusted-*.pem; do
+for key in "$keys"/trusted-*.pem; do
   openssl pkeyutl -verify -pubin -inkey "$key" -rawin -in "$work/manifest.json" \\
     -sigfile "$work/signature" >/dev/null 2>&1 && trusted=$key
 done
@@ -60,7 +74,7 @@ grep -qxF "  \\"stack\\": \\"$DERPKIT_STACK\\"," "$work/manifest.json" || fail "
 grep -qxF "  \\"region\\": \\"$DERPKIT_REGION\\"," "$work/manifest.json" || fail "the manifest is of another region"
 
 # What the node had before this machine is on the volume: nobody brings an older release back by a new machine.
-known=$(sed -n 's/^    "sequence": \\([0-9]*\\),$/\\1/p' $state/updater/updater.json 2>/dev/null || true)
+known=$(sed -n 's/^    "sequence": \\([0-9]*\\),$/\\1/p' $memory 2>/dev/null || true)
 offered=$(sed -n 's/^  "sequence": \\([0-9]*\\),$/\\1/p' "$work/manifest.json")
 [ "\${offered:-0}" -ge "\${known:-0}" ] || fail "the manifest has sequence $offered, and $known has been accepted already"
 
