@@ -188,13 +188,35 @@ export const errorTable = {
   },
   "signing-key-invalid": {
     exit: 1,
-    summary: "A signing key, or a key to trust, is not an Ed25519 key in PEM.",
+    summary: "A signing key, or a key to trust, is not an Ed25519 key.",
     fix: "Restore the key from a backup; nodes trust no other.",
+  },
+  "signing-key-untrusted": {
+    exit: 1,
+    summary: "The signing key is none of those that the stack's machines trust.",
+    fix:
+      "Sign with the key whose public half derpkit:trustedKeys has: the stack's secret derpkit:signingKey, or without one " +
+      ".derpkit/local/<stack>/signing.key. A stack that has no machines yet gets both from `npm run keys -- init` (docs/keys.md).",
+  },
+  "signing-key-exists": {
+    exit: 1,
+    summary: "The stack has a signing key already.",
+    fix: "To change it run `npm run keys -- rotate`; docs/keys.md says what to do when it is lost.",
+  },
+  "signing-key-missing": {
+    exit: 1,
+    summary: "The stack has no signing key.",
+    fix: "Run `npm run keys -- init`; docs/keys.md says what to do when the key is lost.",
   },
   "pulumi-missing": {
     exit: 2,
     summary: "The Pulumi CLI is not installed.",
     fix: "Install it (https://www.pulumi.com/docs/install/), or use `npm run plan`, which needs none.",
+  },
+  "pulumi-failed": {
+    exit: 2,
+    summary: "The Pulumi CLI did not do what it was asked for.",
+    fix: "See what it says, mend that, and run the command again.",
   },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string; fix: string }>;
 

@@ -7,6 +7,7 @@ import { parseKeyList } from "../../relay/admission/key-list.ts";
 import { KitError } from "../../relay/errors.ts";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { decodeManifest, type Manifest } from "../../relay/updater/manifest.ts";
+import { encodePublicKey } from "../../relay/updater/public-key.ts";
 import type { Release, Service } from "../../relay/updater/service.ts";
 import { parseTrustedKeys, verifyManifest } from "../../relay/updater/signature.ts";
 import { folderSource } from "../../relay/updater/source.ts";
@@ -69,6 +70,27 @@ test("a bundle has the relay, each node's configuration, and the signed manifest
     { name: "901a", files: ["config/901a.json", "relay.mjs"] },
     { name: "901b", files: ["config/901b.json", "relay.mjs"] },
   ]);
+});
+
+test("a manifest names the keys that machines are to trust, and none where there are no machines", () => {
+  const manifestOf = (trustedKeys?: readonly string[]): Manifest => {
+    const bundle = assembleRegionBundle({ ...content, trustedKeys }, undefined, new Date(), signingKey);
+    return decodeManifest(bundle.get("manifest.json") ?? new Uint8Array());
+  };
+  const keys = [encodePublicKey(signingKey), encodePublicKey(generateKeyPairSync("ed25519").privateKey)];
+  assert.deepEqual(manifestOf(keys).trustedKeys, keys.toSorted());
+  assert.equal(manifestOf().trustedKeys, undefined);
+});
+
+test("a key that machines do not trust signs nothing, and the error names the one that they would have to", async (t) => {
+  const folder = openFolder(t);
+  const trustedKeys = [encodePublicKey(generateKeyPairSync("ed25519").privateKey)];
+  await assert.rejects(publishRegionBundle({ ...content, trustedKeys }, folder, signingKey), (error) => {
+    assert.ok(error instanceof KitError && error.code === "signing-key-untrusted");
+    assert.ok(error.problems[0]?.message.includes(encodePublicKey(signingKey)));
+    return true;
+  });
+  await assert.rejects(readdir(folder), { code: "ENOENT" });
 });
 
 test("the same content gives the same bytes, in whatever order it is given", () => {

@@ -23,6 +23,7 @@ import {
 import { signManifest, verifyManifest } from "../../relay/updater/signature.ts";
 import type { MachineFiles } from "./machine-files.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
+import { requireTrusted } from "./signing-key.ts";
 
 export interface RegionContent {
   readonly stack: string;
@@ -35,6 +36,11 @@ export interface RegionContent {
   readonly machines?: MachineFiles | undefined;
   /** The region's nodes, no others. */
   readonly nodes: readonly Pick<FleetNode, "name" | "relayConfig">[];
+  /**
+   * The keys that its machines are to trust from then on, `derpkit:trustedKeys`; undefined where there are no machines,
+   * whose updater is given its key each time.
+   */
+  readonly trustedKeys?: readonly string[] | undefined;
 }
 
 /** Files by path, in the order in which they have to be published: the manifest last. */
@@ -56,6 +62,7 @@ export function collectRegionFiles({
   allow,
   machines,
   nodes,
+  trustedKeys,
 }: RegionContent): RegionFiles {
   const shared = new Map<string, Uint8Array>([
     [relayFile, relay.code],
@@ -79,16 +86,18 @@ export function collectRegionFiles({
       return { ...describeFile(name, bytes), ...(mirrors === undefined ? {} : { mirrors: [...mirrors] }) };
     }),
     nodes: [...ofNodes].map(([name, own]) => ({ name, files: [...own.keys(), ...shared.keys()] })),
+    ...(trustedKeys === undefined ? {} : { trustedKeys: [...trustedKeys] }),
   };
   return { files, content };
 }
 
-/** Vouches for a region's files. */
+/** Vouches for a region's files. @throws KitError `signing-key-untrusted` */
 export function signRegionFiles(
   { files, content }: RegionFiles,
   sequence: number,
   signingKey: KeyObject,
 ): RegionBundle {
+  if (content.trustedKeys !== undefined) requireTrusted(signingKey, content.trustedKeys);
   const manifest = encodeManifest(buildManifest(content, sequence));
   return new Map<string, Uint8Array>(files)
     .set(signatureFile, signManifest(manifest, signingKey))
@@ -100,6 +109,7 @@ export function signRegionFiles(
  *
  * @param previous the manifest that was published last, undefined if that is not known
  * @param now the time, for the sequence when `previous` is not known
+ * @throws KitError `signing-key-untrusted`
  */
 export function assembleRegionBundle(
   content: RegionContent,
@@ -124,7 +134,7 @@ function renderKeyList(keys: readonly string[]): Buffer {
  * An updater that reads meanwhile sees the old bundle, the new one, or a mixture that its checks refuse; it looks again.
  *
  * @returns what is in the folder now
- * @throws KitError `file-unreadable`
+ * @throws KitError `file-unreadable`, `signing-key-untrusted`
  */
 export async function publishRegionBundle(
   content: RegionContent,

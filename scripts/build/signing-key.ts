@@ -1,9 +1,9 @@
 /** The key that signs a local stack's manifests. It stays on this machine and is never shown. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import path from "node:path";
 import { localFolder } from "../../infra/clouds/local-files.ts";
+import { makeSigningKey, parseSigningKey } from "../../infra/delivery/signing-key.ts";
 import { readOrMake } from "../../relay/config/files.ts";
-import { KitError } from "../../relay/errors.ts";
 
 /** Where the signing key of a stack is. */
 export function signingKeyFile(root: string, stack: string): string {
@@ -16,7 +16,7 @@ export function signingKeyFile(root: string, stack: string): string {
  * @throws KitError `signing-key-invalid`, `file-unreadable`
  */
 export async function loadSigningKey(file: string): Promise<KeyObject> {
-  return parseSigningKey(await readOrMake(file, makeSigningKey), file);
+  return parseSigningKey(await readOrMake(file, makePem), file);
 }
 
 /** The public half of a signing key as nodes are given it: SubjectPublicKeyInfo in PEM. */
@@ -24,16 +24,6 @@ export function trustedKeyOf(signingKey: KeyObject): string {
   return createPublicKey(signingKey).export({ type: "spki", format: "pem" }).toString();
 }
 
-function parseSigningKey(pem: string, file: string): KeyObject {
-  try {
-    const key = createPrivateKey(pem);
-    if (key.asymmetricKeyType === "ed25519") return key;
-  } catch {
-    // Said below; the cause might quote the file.
-  }
-  throw new KitError("signing-key-invalid", { where: file });
-}
-
-function makeSigningKey(): string {
-  return generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+function makePem(): string {
+  return makeSigningKey().export({ type: "pkcs8", format: "pem" }).toString();
 }
