@@ -1,6 +1,7 @@
 /** docs/configuration.md, made from the schema. Pure. */
 import * as v from "valibot";
 import { type ConfigNotes, fleetSchema } from "./schema.ts";
+import { stackSecrets } from "./secrets.ts";
 import { type Shape, shapeOf } from "./structure.ts";
 
 /** Renders docs/configuration.md. */
@@ -22,6 +23,14 @@ export function renderConfigurationDocs(): string {
     "```",
     "",
     ...renderKeys("derpkit:", fleetSchema),
+    "## Secrets of the stack",
+    "",
+    "Kept by `npm run keys` ([keys.md](keys.md)), and refused in clear.",
+    "",
+    "| Key | What it is |",
+    "| --- | --- |",
+    ...Object.entries(stackSecrets).map(([key, about]) => `| \`${key}\` | ${about} |`),
+    "",
   ].join("\n");
 }
 

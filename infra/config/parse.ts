@@ -6,7 +6,7 @@ import { findContradictions } from "./contradictions.ts";
 import { buildFleetConfig, type FleetConfig } from "./fleet.ts";
 import { childPath, namespace, pathsTo } from "./path.ts";
 import { fleetSchema } from "./schema.ts";
-import { findSecretProblems, findSecretReferences } from "./secrets.ts";
+import { findSecretProblems, findSecretReferences, isStackSecret } from "./secrets.ts";
 import { findSecrets, findStrangers, secretMessage, shapeOf } from "./structure.ts";
 
 /** A stack's configuration as Pulumi hands it to a program. */
@@ -31,7 +31,9 @@ export function parseFleetConfig(source: ConfigSource): FleetConfig {
   const references = findSecretReferences(written);
   const named = new Set(references.map(({ name }) => name));
   const values = Object.fromEntries(
-    Object.entries(written).filter(([name]) => knownKeys.has(name) || !named.has(name)),
+    Object.entries(written).filter(
+      ([name]) => knownKeys.has(name) || !(named.has(name) || isStackSecret(name)),
+    ),
   );
   const claims = [
     ...misplaced,

@@ -519,7 +519,7 @@ export const fleetSchema = mapping({
     ),
     v.description(
       "Public keys (Ed25519, SubjectPublicKeyInfo in base64) whose signatures on releases the machines trust. " +
-        "`npm run keys` writes them ([keys.md](keys.md)).",
+        "`npm run keys` writes them.",
     ),
     notes({ default: "none; every cloud but `local` requires it" }),
   ),

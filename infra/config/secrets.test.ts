@@ -46,6 +46,14 @@ test("regions may share a secret", () => {
   assert.equal(problemsOf({ regions: [region, other], reader: canary }, ["reader"]), "");
 });
 
+test("the stack's own secrets need nobody who names them", () => {
+  const keys = { signingKey: canary, nextSigningKey: canary };
+  assert.equal(
+    problemsOf({ regions: [region], reader: canary, ...keys }, ["reader", "signingKey", "nextSigningKey"]),
+    "",
+  );
+});
+
 const wrong: Readonly<Record<string, readonly [said: string, says: RegExp]>> = {
   "is missing": [
     problemsOf({ regions: [region] }),
@@ -58,6 +66,24 @@ const wrong: Readonly<Record<string, readonly [said: string, says: RegExp]>> = {
   "nobody names": [
     problemsOf({ regions: [region], reader: canary, raeder: canary }, ["reader", "raeder"]),
     /derpkit:raeder: is a secret that nothing here names/,
+  ],
+  "is the stack's own and in clear": [
+    problemsOf({ regions: [region], reader: canary, nextSigningKey: canary }, ["reader"]),
+    /derpkit:nextSigningKey: is in clear, and whoever has read the file can sign; remove it/,
+  ],
+  "is the stack's own and in clear, and within a mapping": [
+    problemsOf({ regions: [region], reader: canary, signingKey: { key: canary } }, ["reader"]),
+    /derpkit:signingKey: is in clear/,
+  ],
+  "is the stack's own, and a region names it": [
+    problemsOf(
+      {
+        regions: [{ ...region, admission: { tailnetApi: { clientId: "k", secret: "signingKey" } } }],
+        signingKey: canary,
+      },
+      ["signingKey"],
+    ),
+    /tailnetApi\.secret: is signingKey, a key of its own; choose another name/,
   ],
   "has the name of another key": [
     problemsOf({
