@@ -38,6 +38,22 @@ test("bundles hold what the command says, are complete for every node, and come 
   assert.deepEqual(await run(), first);
 });
 
+test("a key that the machines do not trust signs no bundle, and the error says which they would have to", async (t) => {
+  const root = temporaryFolder(t);
+  for (const name of ["Pulumi.yaml", "Pulumi.hetzner.yaml"])
+    await cp(path.join(kit, name), path.join(root, name));
+  const args = [path.join(kit, "scripts/run.mjs"), "bundle", "--stack", "hetzner", "--json"];
+  const failed: unknown = await promisify(execFile)(process.execPath, args, { cwd: root }).catch(
+    (reason: unknown) => reason,
+  );
+  assert.ok(failed instanceof Error && "code" in failed && "stdout" in failed);
+  assert.equal(failed.code, 1);
+  const { error }: { error: { code: string; problems: unknown[] } } = JSON.parse(String(failed.stdout));
+  assert.equal(error.code, "signing-key-untrusted");
+  assert.match(JSON.stringify(error.problems), /derpkit:trustedKeys.*lacks MCow/);
+  assert.deepEqual((await readdir(root)).toSorted(), [".derpkit", "Pulumi.hetzner.yaml", "Pulumi.yaml"]);
+});
+
 interface Region {
   readonly folder: string;
   readonly files: readonly { readonly path: string; readonly sha256: string }[];

@@ -1,4 +1,5 @@
 /** `npm run bundle`: what each region of a stack has to be delivered, ready to be uploaded. */
+import type { KeyObject } from "node:crypto";
 import { text } from "node:stream/consumers";
 import path from "node:path";
 import process from "node:process";
@@ -12,7 +13,7 @@ import { publishRegionBundle } from "../infra/delivery/region-bundle.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "../infra/delivery/machine-files.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
 import { fetchRuntime, runtimeCache } from "../infra/delivery/runtime-archive.ts";
-import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
+import { readStackSigningKey } from "./keys/stack-signing-key.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { renderTable } from "./cli/output.ts";
@@ -27,6 +28,8 @@ export const command: Command = {
     "Writes dist/bundles/<region code>/: relay.mjs, config/<node>.json, manifest.json and manifest.sig, and for machines in",
     "a cloud the updater, its first step (stage1.sh), units and the pinned runtime, which is fetched once and kept. Upload a",
     "folder's manifest last. A bundle whose content did not change keeps its sequence, and with it every byte.",
+    "Signs with the stack's secret derpkit:signingKey (npm run keys), which Pulumi's CLI opens; a stack that has none, or",
+    "whose relays are all on this machine, with the key in .derpkit/local/<stack>/signing.key.",
   ].join("\n"),
   flags: {
     stack: { type: "string", value: "NAME", help: "stack name or path of a stack file; default local" },
@@ -44,12 +47,14 @@ async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const { nodes, config } = await runProgram(stackFile, (message) => out.note(`warning: ${message}`));
   const known = flags["nodes"] === undefined ? nodes : await readNodes(String(flags["nodes"]), nodes);
   requireKnown(known);
+  // First of what takes long: it may fail for want of a passphrase.
+  const signingKey = await readStackSigningKey(stackFile, config);
   const relay = await withStep(out, "bundling the relay", relayBundle);
   const machines = await withStep(out, "fetching what machines run on", () =>
     gatherMachineFiles(config, known),
   );
   const regions = await withStep(out, "writing the bundles", () =>
-    writeBundles(stackFile, config, known, relay, machines),
+    writeBundles(stackFile, config, known, relay, machines, signingKey),
   );
 
   const rows = regions.flatMap(({ folder, files }) =>
@@ -138,18 +143,19 @@ interface WrittenBundle {
 
 async function writeBundles(
   { root, stack }: StackFile,
-  { regions }: FleetConfig,
+  { regions, trustedKeys: all }: FleetConfig,
   nodes: readonly FleetNode[],
   relay: RelayBundle,
   machinesOf: MachineFilesOf,
+  signingKey: KeyObject,
 ): Promise<WrittenBundle[]> {
-  const signingKey = await loadSigningKey(signingKeyFile(root, stack));
   const written: WrittenBundle[] = [];
-  for (const { code: region, admission } of regions) {
+  for (const { code: region, admission, cloud } of regions) {
     const own = nodes.filter(({ regionCode }) => regionCode === region);
     const folder = `dist/bundles/${region}`;
     const machines = machinesOf.get(region);
-    const content = { stack, region, relay, allow: admission.allow, machines, nodes: own };
+    const trustedKeys = cloud === "local" ? undefined : all;
+    const content = { stack, region, relay, allow: admission.allow, machines, nodes: own, trustedKeys };
     const bundle = await publishRegionBundle(content, path.join(root, folder), signingKey);
     written.push({ region, folder, files: [...bundle].map(([name, bytes]) => describeFile(name, bytes)) });
   }

@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, Load>> = {
   verify: () => import("./verify.ts"),
   bundle: () => import("./bundle.ts"),
   gate: () => import("./gate.ts"),
+  keys: () => import("./keys.ts"),
   pulumi: () => import("./pulumi.ts"),
   ...(import.meta.filename.endsWith(".ts") ? developing : {}),
 };

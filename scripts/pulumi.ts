@@ -1,12 +1,9 @@
 /** `npm run pulumi -- ARGS`: the user's own Pulumi CLI, with the kit's Node.js as the one that runs the program. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { constants } from "node:os";
 import { delimiter, dirname } from "node:path";
 import process from "node:process";
-import { isErrno } from "../relay/config/files.ts";
-import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext } from "./cli/command.ts";
+import { spawnPulumi } from "./cli/pulumi-cli.ts";
 
 export const command: Command = {
   name: "pulumi",
@@ -21,18 +18,9 @@ export const command: Command = {
 async function run({ positionals, signal: stop }: CommandContext): Promise<number> {
   // The language host runs the `node` that is first in PATH.
   process.env["PATH"] = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
-  const child = spawn("pulumi", positionals, { stdio: "inherit" });
+  const { child, ended } = spawnPulumi(positionals, { stdio: "inherit" });
   // A terminal signals the CLI as well, and at a second SIGINT it abandons its work. A supervisor's SIGTERM comes here only.
   stop.addEventListener("abort", () => stop.reason === "SIGTERM" && child.kill("SIGTERM"));
-  const [status, signal] = await ended(child);
+  const [status, signal] = await ended;
   return status ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-}
-
-async function ended(child: ChildProcess): Promise<[status: number | null, signal: NodeJS.Signals | null]> {
-  try {
-    const [status, signal] = await once(child, "exit");
-    return [status, signal];
-  } catch (cause) {
-    throw isErrno(cause, "ENOENT") ? new KitError("pulumi-missing") : cause;
-  }
 }

@@ -31,13 +31,25 @@ export async function resolveStack(stack = "local", cwd = process.cwd()): Promis
   const root = findRoot(cwd);
   const file = /[/\\]|\.ya?ml$/.test(stack) ? resolve(cwd, stack) : join(root, `Pulumi.${stack}.yaml`);
   const name = stackName(file);
-  const document = parseStack(await readStack(file, stack), file);
   return {
     stack: dirname(file) === root ? name : `${name}-${digest(dirname(file))}`,
     file,
     root,
-    ...readConfig(document, file),
+    ...(await readStackFile(file, stack)),
   };
+}
+
+/**
+ * Reads a stack file.
+ *
+ * @param stack as it was asked for, for messages
+ * @throws KitError `stack-not-found`, `file-unreadable`, or `config-invalid` with line and column
+ */
+export async function readStackFile(
+  file: string,
+  stack = file,
+): Promise<Pick<StackFile, "config" | "secretKeys">> {
+  return readConfig(parseStack(await readStack(file, stack), file), file);
 }
 
 /** The nearest folder upwards with a Pulumi.yaml; else the kit's own, if it is a checkout; else the given one. */
