@@ -1,11 +1,13 @@
 /** A fleet whose releases are in a bucket of its own, under Pulumi's engine: what is there, and what a change does to it. */
 import assert from "node:assert/strict";
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { makeSigningKey, renderSigningKey } from "../infra/delivery/signing-key.ts";
+import { encodePublicKey } from "../relay/updater/public-key.ts";
 import { decodeManifest, sha256Hex } from "../relay/updater/manifest.ts";
-import { verifyManifest } from "../relay/updater/signature.ts";
+import { openManifest } from "../relay/updater/signed-manifest.ts";
 import { assertNowhere, CloudFleet, stateFiles } from "./cloud-fleet.ts";
 import { type Bucket, type CloudObject, whyNoClouds } from "./simcloud.ts";
 
@@ -24,9 +26,9 @@ const second = `    - id: 932
 `;
 
 describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false, timeout }, () => {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const secret = privateKey.export({ type: "pkcs8", format: "der" }).toString("base64");
-  const trusted = createPublicKey(privateKey).export({ type: "spki", format: "der" }).toString("base64");
+  const privateKey = makeSigningKey();
+  const secret = renderSigningKey(privateKey);
+  const trusted = encodePublicKey(privateKey);
   let fleet: CloudFleet;
 
   before(async () => {
@@ -86,11 +88,10 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
       const without = fleet.up();
       assert.notEqual(without.status, 0);
       assert.match(without.text, /derpkit:signingKey: is missing[^]*npm run keys -- init/);
-      const stranger = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "der" });
-      setKey(stranger.toString("base64"));
+      setKey(renderSigningKey(makeSigningKey()));
       const foreign = fleet.up();
       assert.notEqual(foreign.status, 0);
-      assert.match(foreign.text, /derpkit:signingKey: is not one that machines trust/);
+      assert.match(foreign.text, /\[signing-key-untrusted\]/);
       assert.deepEqual((await fleet.clouds.state()).aws.s3, []);
       setKey(secret);
     },
@@ -115,8 +116,8 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
       const { objects } = await bucket();
       const bytes = await file("euc/manifest.json");
       const signature = await file("euc/manifest.sig");
-      verifyManifest(bytes, signature, [createPublicKey(privateKey)]);
-      const manifest = decodeManifest(bytes);
+      const manifest = openManifest({ manifest: bytes, signature }, [createPublicKey(privateKey)]);
+      assert.deepEqual(manifest.trustedKeys, [trusted]);
       assert.deepEqual(
         objects.map(({ key, sha256, size }) => ({ key, sha256, size })).toSorted(byKey),
         [

@@ -1,15 +1,16 @@
 /** Opens the delivery that a stack's configuration names. */
-import { createPublicKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { CloudContext } from "../clouds/cloud.ts";
 import { findPlace } from "../clouds/places.ts";
 import type { FleetConfig } from "../config/fleet.ts";
 import { childPath } from "../config/path.ts";
+import type { StackSecret } from "../config/secrets.ts";
 import { type Delivery, operatorsDelivery, type Releases } from "./delivery.ts";
 import { openReleaseBuilder } from "./release-builder.ts";
 import { type RelayBundle, updaterBundle } from "./relay-bundle.ts";
-import { parseSigningKey } from "./signing-key.ts";
+import { parseSigningKey, requireTrusted } from "./signing-key.ts";
 
 export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "now" | "offline"> {
   /** Whose configuration it is, for messages. */
@@ -21,14 +22,14 @@ export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "
 }
 
 /** Key of the configuration, without namespace: what releases are signed with. */
-export const signingKeyName = "signingKey";
+export const signingKeyName = "signingKey" satisfies StackSecret;
 
 /**
  * Opens a stack's delivery; undefined where no machine needs any.
  *
  * @param written the private key as the configuration has it, decrypted; undefined if it has none
  * @param relay what machines run
- * @throws KitError `config-invalid` if the key is missing, is none, or is not among those that machines trust
+ * @throws KitError `config-invalid` if the key is missing, `signing-key-invalid`, `signing-key-untrusted`
  */
 export async function openDelivery(
   config: FleetConfig,
@@ -63,16 +64,11 @@ function requireSigningKey(
   { where, stack }: Pick<DeliveryContext, "where" | "stack">,
 ): KeyObject {
   const path = childPath(undefined, signingKeyName);
-  const refuse = (message: string): KitError =>
-    new KitError("config-invalid", { where, problems: [{ path, message }] });
   if (written === undefined) {
-    throw refuse(
-      `is missing, and releases are signed with it; run \`npm run keys -- init --stack ${stack}\``,
-    );
+    const message = `is missing, and releases are signed with it; run \`npm run keys -- init --stack ${stack}\``;
+    throw new KitError("config-invalid", { where, problems: [{ path, message }] });
   }
-  const key = parseSigningKey(written);
-  if (key === undefined) throw refuse("is no signing key; it is an Ed25519 key as `npm run keys` makes it");
-  const own = createPublicKey(key).export({ type: "spki", format: "der" }).toString("base64");
-  if (trustedKeys.includes(own)) return key;
-  throw refuse(`is not one that machines trust; write its public half, ${own}, to derpkit:trustedKeys`);
+  const key = parseSigningKey(written, path);
+  requireTrusted(key, trustedKeys, where);
+  return key;
 }

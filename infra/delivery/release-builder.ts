@@ -48,7 +48,7 @@ export interface ReleaseOptions extends Pick<CloudContext, "root" | "stack" | "n
  * @throws KitError `runtime-unreachable`, `file-unreadable`
  */
 export async function openReleaseBuilder(
-  config: Pick<FleetConfig, "regions" | "runtime">,
+  config: Pick<FleetConfig, "regions" | "runtime" | "trustedKeys">,
   options: ReleaseOptions,
 ): Promise<ReleaseBuilder> {
   const { root, stack, now, offline, releases, signingKey, relay, updater } = options;
@@ -67,6 +67,7 @@ export async function openReleaseBuilder(
     allow: region.admission.allow,
     machines: machinesOf(region, nodes),
     nodes,
+    trustedKeys: config.trustedKeys,
   });
   const sharedOf = (region: RegionConfig): [string, Uint8Array][] => [
     ...collectRegionFiles(contentOf(region, [])).files,
