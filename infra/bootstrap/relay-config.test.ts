@@ -63,7 +63,7 @@ test("a relay that admits by list or by the tailnet's devices is told where the 
   assert.deepEqual(config, {
     admissionApiClientId: "kReader",
     admissionApiSecretFile: "/run/credentials/derpkit-relay.service/tailnet-api",
-    admissionList: "../allow-list.txt",
+    admissionList: "/opt/derpkit/current/allow-list.txt",
     certMode: "pinned",
     hostname: "a.example",
     httpPort: -1,

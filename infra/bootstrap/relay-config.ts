@@ -1,6 +1,7 @@
 /** The configuration file of a node's relay. Pure. */
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
+import { currentFolder } from "../../relay/agent/places.ts";
 import { allowListFile } from "../../relay/updater/manifest.ts";
 import { credentialFile, tailnetApiCredential } from "./credentials.ts";
 
@@ -27,7 +28,7 @@ export interface RelaySettings<Text> {
   readonly updaterStatusFile?: string | undefined;
   readonly admission: {
     readonly verifyClientUrl?: string | undefined;
-    /** Delivered as a file beside the configuration. */
+    /** Delivered as a file of the release. */
     readonly allow?: readonly string[] | undefined;
     readonly tailnetApi?: { readonly clientId: string } | undefined;
   };
@@ -47,7 +48,7 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
           admissionApiClientId: tailnetApi.clientId,
           admissionApiSecretFile: credentialFile(tailnetApiCredential),
         }),
-    ...(allow === undefined ? {} : { admissionList: `../${allowListFile}` }),
+    ...(allow === undefined ? {} : { admissionList: `${currentFolder}/${allowListFile}` }),
     certMode: certificates,
     // On a machine a relay that goes is mostly followed by its successor, and whoever comes meanwhile waits for both.
     ...(updaterStatusFile === undefined ? {} : { drain: "2s" }),

@@ -5,7 +5,13 @@
  * relay that crashes again and again, or is stopped for good, closes them, so that clients go to the region's next
  * node, which they do only when nobody accepts; and a timer tries again each minute.
  */
-import { credentialsFolder, relayUnit, runFolder, updaterFile } from "../../relay/agent/places.ts";
+import {
+  credentialsFolder,
+  currentFolder,
+  relayUnit,
+  runFolder,
+  updaterFile,
+} from "../../relay/agent/places.ts";
 
 /** Fixed, because files on the volume outlive the machine that wrote them. */
 export const relayUser = { name: "derpkit", id: 743 } as const;
@@ -85,8 +91,8 @@ StartLimitBurst=5
 Type=notify
 NotifyAccess=all
 EnvironmentFile=/etc/derpkit/stage0.env
-ExecStartPre=+/bin/sh -c 'mkdir -p ${runFolder} && readlink -f /opt/derpkit/current >${runFolder}/running'
-ExecStart=/opt/derpkit/current/runtime/runtime /opt/derpkit/current/relay.mjs -config /opt/derpkit/current/config/\${DERPKIT_NODE}.json
+ExecStartPre=+/bin/sh -c 'mkdir -p ${runFolder} && readlink -f ${currentFolder} >${runFolder}/running'
+ExecStart=${currentFolder}/runtime/runtime ${currentFolder}/relay.mjs -config ${currentFolder}/config/\${DERPKIT_NODE}.json
 ExecReload=/bin/kill -HUP $MAINPID
 # A stop for good closes the sockets as well; a restart leaves them open.
 ExecStopPost=+/bin/sh -c 'systemctl list-jobs --no-legend | grep -q "${relayUnit} *stop" && systemctl stop --no-block ${own} derpkit-retry.timer || true'

@@ -6,6 +6,9 @@ export const relayUnit = "derpkit-relay.service";
 /** The updater's program in a release. */
 export const updaterFile = "updater.mjs";
 
+/** Whatever release runs, its files are found here. */
+export const currentFolder = "/opt/derpkit/current";
+
 /** The folder of a release that holds the runtime's archive, and nothing else. */
 export const runtimeArchiveFolder = "runtime-archive";
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { KitError } from "../errors.ts";
 import { startTestRelay } from "../testing/running-relay.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
+import { Machine } from "../updater/machine.ts";
+import { configFile, describeFile, relayFile } from "../updater/manifest.ts";
 import type { Release } from "../updater/service.ts";
 import { createSystemdService } from "./systemd-service.ts";
 
@@ -12,7 +14,7 @@ import { createSystemdService } from "./systemd-service.ts";
 async function openMachine(t: TestContext) {
   const root = temporaryFolder(t);
   const told: string[] = [];
-  const state = { active: false, starts: true };
+  const state = { active: false, starts: true, reloads: true };
   const unitFolder = path.join(root, "system");
   const runningFile = path.join(root, "running");
   await mkdir(unitFolder);
@@ -25,6 +27,7 @@ async function openMachine(t: TestContext) {
     async systemctl(...args) {
       told.push(args.join(" "));
       if (args[0] === "is-active") return { ok: state.active, text: "" };
+      if (args[0] === "reload") return { ok: state.reloads, text: "" };
       if (args[0] === "restart" && args[1] === "derpkit-relay.service") state.active = state.starts;
       return { ok: args[0] !== "restart" || state.starts, text: state.starts ? "" : "it said why" };
     },
@@ -52,8 +55,22 @@ async function openMachine(t: TestContext) {
         code: path.join(folder, "relay.mjs"),
         config: path.join(folder, "901a.json"),
         sha256: "ab".repeat(32),
+        processDigest: digest,
       };
     },
+    /** A release as the updater puts it in its place. */
+    add: (files: Readonly<Record<string, string>>): Promise<Release> => {
+      const all: Readonly<Record<string, string>> = {
+        [relayFile]: "A",
+        [configFile("901a")]: '{"hostname": "a.example"}',
+        "units/901a/derpkit-relay.service": "relay",
+        ...files,
+      };
+      const described = Object.entries(all).map(([name, text]) => describeFile(name, Buffer.from(text)));
+      const content = { node: "901a", version: "0.1.0+test", files: described };
+      return new Machine(root).addRelease(content, async (file) => Buffer.from(all[file.path] ?? ""));
+    },
+    whatRuns: () => readFile(runningFile, "utf8"),
     runsFrom: (release: Release) => writeFile(runningFile, `${release.folder}\n`),
   };
 }
@@ -105,6 +122,69 @@ test("one whose relay has died is started again", async (t) => {
   told();
   await service.start(one);
   assert.deepEqual(told(), ["reset-failed derpkit-relay.service", "restart derpkit-relay.service"]);
+});
+
+/** What systemd is told of a relay that is started. */
+const restart = ["reset-failed derpkit-relay.service", "restart derpkit-relay.service"];
+
+/** A machine whose relay was started from a release with a list. */
+async function machineWithList(t: TestContext) {
+  const machine = await openMachine(t);
+  const one = await machine.add({ "allow-list.txt": "one" });
+  await machine.service.start(one);
+  await machine.runsFrom(one);
+  machine.told();
+  return { ...machine, one, two: await machine.add({ "allow-list.txt": "two" }) };
+}
+
+test("another list is read by the relay that runs, which is then the new release's", async (t) => {
+  const { service, told, whatRuns, one, two } = await machineWithList(t);
+  await service.start(two);
+  assert.deepEqual(told(), ["reload derpkit-relay.service"]);
+  assert.equal(await whatRuns(), `${two.folder}\n`);
+  await service.start(two);
+  assert.deepEqual(told(), []);
+  await service.start(one);
+  assert.deepEqual(told(), ["reload derpkit-relay.service"], "that is also how it is gone back from");
+});
+
+test("of an updater that is killed before it has noted a reload the next one has it done once more", async (t) => {
+  const { service, told, runsFrom, one, two } = await machineWithList(t);
+  await service.start(two);
+  await runsFrom(one);
+  told();
+  await service.start(two);
+  assert.deepEqual(told(), ["reload derpkit-relay.service"]);
+});
+
+test("other limits are read again as well; with anything else beside them the relay is started", async (t) => {
+  const { service, told, add } = await machineWithList(t);
+  await service.start(await add({ "allow-list.txt": "one", "rate-config.json": "{}" }));
+  assert.deepEqual(told(), ["reload derpkit-relay.service"]);
+  await service.start(await add({ "allow-list.txt": "two", "config/901a.json": "{}" }));
+  assert.deepEqual(told(), restart);
+});
+
+test("a relay that does not run, or was not well when it was looked at last, is started and not told to read", async (t) => {
+  const { service, state, told, runsFrom, one, two } = await machineWithList(t);
+  state.active = false;
+  await service.start(two);
+  assert.deepEqual(told(), restart);
+  await runsFrom(two);
+  await assert.rejects(service.healthy(two, AbortSignal.abort()), { code: "relay-not-ready" });
+  await service.start(one);
+  assert.deepEqual(told(), restart);
+});
+
+test("a relay that cannot be told is started, and so is one of a release that is gone", async (t) => {
+  const { service, told, runsFrom, one, two, state } = await machineWithList(t);
+  state.reloads = false;
+  await service.start(two);
+  assert.deepEqual(told(), ["reload derpkit-relay.service", ...restart]);
+  state.reloads = true;
+  await runsFrom({ ...one, folder: `${one.folder}-gone` });
+  await service.start(two);
+  assert.deepEqual(told(), restart);
 });
 
 test("a new unit of the updater alone does not touch the relay", async (t) => {

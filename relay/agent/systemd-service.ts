@@ -7,7 +7,9 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import { describeError } from "../client/dial.ts";
+import { writeWhole } from "../config/files.ts";
 import { KitError } from "../errors.ts";
+import { identifyRelease } from "../updater/machine.ts";
 import type { Release, Service } from "../updater/service.ts";
 import { askRelay, parseAskedConfig } from "./health.ts";
 import { relayUnit } from "./places.ts";
@@ -30,7 +32,7 @@ export interface SystemdServiceOptions {
   readonly etc: string;
   /** Where unpacked runtimes are kept. */
   readonly runtimes: string;
-  /** A file that says which release the relay was started from; gone with the machine's start. */
+  /** A file that says which release's files the relay has; the unit writes it too, and it is gone with the machine's start. */
   readonly runningFile: string;
   readonly systemctl: Systemctl;
 }
@@ -48,13 +50,30 @@ const anyone = createSecureContext({ minVersion: "TLSv1.2" });
 export function createSystemdService(options: SystemdServiceOptions): Service {
   const { node, unitFolder, etc, runtimes, runningFile, systemctl } = options;
 
+  /** Its last look at the relay did not end well: it is started anew rather than told something. */
+  let isAiling = false;
+
   async function isActive(): Promise<boolean> {
     return (await systemctl("is-active", "--quiet", relayUnit)).ok;
   }
 
-  async function runs({ folder }: Release): Promise<boolean> {
-    const from = await readFile(runningFile, "utf8").catch(() => "");
-    return from.trim() === folder && (await isActive());
+  /** The folder of the release that runs; undefined if none does. */
+  async function findRunning(): Promise<string | undefined> {
+    const from = (await readFile(runningFile, "utf8").catch(() => "")).trim();
+    return from !== "" && (await isActive()) ? from : undefined;
+  }
+
+  /**
+   * Has a relay that differs from `release` only in files that it reads again read them. Should this process end before that
+   * is noted, they are read once more.
+   *
+   * @returns false if the relay has to be started
+   */
+  async function reload(release: Release, from: string): Promise<boolean> {
+    if (isAiling || (await identifyRelease(from))?.processDigest !== release.processDigest) return false;
+    if (!(await systemctl("reload", relayUnit)).ok) return false;
+    await writeWhole(runningFile, `${release.folder}\n`, 0o644);
+    return true;
   }
 
   return {
@@ -71,7 +90,9 @@ export function createSystemdService(options: SystemdServiceOptions): Service {
       if (written.length + removed.length > 0) await systemctl("daemon-reload");
       await announce(written, removed);
       const changed = [...written, ...removed].filter((unit) => unit !== updaterUnit);
-      if (changed.length === 0 && (await runs(release))) return;
+      const running = changed.length === 0 ? await findRunning() : undefined;
+      if (running === release.folder) return;
+      if (running !== undefined && (await reload(release, running))) return;
       // A socket that changed cannot be taken over by a relay that runs.
       const sockets = written.filter((unit) => unit.endsWith(".socket"));
       if (sockets.length > 0) {
@@ -84,13 +105,17 @@ export function createSystemdService(options: SystemdServiceOptions): Service {
       if (!ok) throw await died(text);
     },
     async healthy(release, signal) {
+      isAiling = true;
       const config = parseAskedConfig(await readFile(release.config, "utf8"));
       let reason: unknown;
       for (let good = 0; !signal.aborted;) {
         const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]);
         try {
           await askRelay(config, release.sha256, anyone, limit);
-          if (++good >= goodAnswers) return;
+          if (++good >= goodAnswers) {
+            isAiling = false;
+            return;
+          }
         } catch (error) {
           reason = error;
           good = 0;

@@ -197,6 +197,27 @@ test("an upgrade that is killed at any step is completed by the next start, and 
   );
 });
 
+test("another list that is put in force and killed at any step is in force after the next start, for the same process", async (t) => {
+  await killAtEachStep(
+    t,
+    async (stage) => {
+      await stage.publish({ ...A, allow: "one" });
+      await round(stage);
+      await stage.publish({ ...A, sequence: 2, allow: "two" });
+    },
+    async (stage) => {
+      assert.match(await stage.currentList(), /^(?:one|two)$/);
+      assert.deepEqual(await round(stage), []);
+      assert.equal(await stage.currentList(), "two");
+      const { good, accepted, trial } = await readState(stage);
+      assert.deepEqual([good, accepted?.sequence, trial], [stage.service.running?.digest, 2, undefined]);
+      const wasDown = stage.service.calls.includes("stop");
+      const starts = stage.service.calls.filter((call) => call === "start A");
+      assert.equal(starts.length, wasDown ? 2 : 1);
+    },
+  );
+});
+
 test("an upgrade to a bad release that is killed at any step ends with the old one running", async (t) => {
   await killAtEachStep(
     t,

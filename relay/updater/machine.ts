@@ -16,6 +16,7 @@ import {
   decodeRelease,
   encodeRelease,
   essentialFiles,
+  processDigest,
   type ReleaseContent,
   releaseDigest,
 } from "./release.ts";
@@ -78,13 +79,13 @@ export class Machine {
   async findRelease(digest: string): Promise<Release | undefined> {
     const folder = path.join(this.#releases, digest);
     try {
-      const content = decodeRelease(await this.#fs.readFile(path.join(folder, descriptionFile)), digest);
+      const content = await readDescription(folder, this.#fs);
       if (content === undefined) return undefined;
       for (const file of content.files) {
         if (sha256Hex(await this.#fs.readFile(path.join(folder, file.path))) !== file.sha256)
           return undefined;
       }
-      return this.#release(content);
+      return describeRelease(folder, content);
     } catch (error) {
       if (isSystemError(error)) return undefined;
       throw error;
@@ -128,7 +129,7 @@ export class Machine {
         throw error;
       }
     });
-    return this.#release(content);
+    return describeRelease(folder, content);
   }
 
   /** Makes `current` lead to a release. */
@@ -190,20 +191,41 @@ export class Machine {
     await using handle = await this.#fs.open(folder);
     await handle.sync();
   }
+}
 
-  #release(content: ReleaseContent): Release {
-    const digest = releaseDigest(content);
-    const folder = path.join(this.#releases, digest);
-    const { code, config } = essentialFiles(content);
-    return {
-      digest,
-      version: content.version,
-      folder,
-      code: path.join(folder, code.path),
-      config: path.join(folder, config.path),
-      sha256: code.sha256,
-    };
+/**
+ * Finds out which release a folder is said to be; undefined if it is none. Its files are not looked at: it may be that
+ * somebody runs from it.
+ */
+export async function identifyRelease(folder: string): Promise<Release | undefined> {
+  try {
+    const content = await readDescription(folder, nodeFs);
+    return content && describeRelease(folder, content);
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
   }
+}
+
+/** @throws the system's own error */
+async function readDescription(
+  folder: string,
+  fs: Pick<FileSystem, "readFile">,
+): Promise<ReleaseContent | undefined> {
+  return decodeRelease(await fs.readFile(path.join(folder, descriptionFile)), path.basename(folder));
+}
+
+function describeRelease(folder: string, content: ReleaseContent): Release {
+  const { code, config } = essentialFiles(content);
+  return {
+    digest: releaseDigest(content),
+    version: content.version,
+    folder,
+    code: path.join(folder, code.path),
+    config: path.join(folder, config.path),
+    sha256: code.sha256,
+    processDigest: processDigest(content),
+  };
 }
 
 async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {

@@ -27,6 +27,9 @@ export const relayFile = "relay.mjs";
 /** Who may connect, in a bundle of a region that says so by a list; configurations name it. */
 export const allowListFile = "allow-list.txt";
 
+/** What each client may send, in a bundle of a region that limits it; configurations name it. */
+export const rateConfigFile = "rate-config.json";
+
 /** The configuration of a node in a bundle. */
 export const configFile = (node: string): string => `config/${node}.json`;
 

@@ -2,11 +2,13 @@
 import * as v from "valibot";
 import { renderCanonicalJson } from "./canonical-json.ts";
 import {
+  allowListFile,
   configFile,
   fileSchema,
   labelSchema,
   type Manifest,
   type ManifestFile,
+  rateConfigFile,
   relayFile,
   sha256Hex,
   versionSchema,
@@ -43,6 +45,23 @@ export function decodeRelease(bytes: Uint8Array, digest: string): ReleaseContent
 /** The release's name: SHA-256 of its description as 64 lower-case hex digits. */
 export function releaseDigest(content: ReleaseContent): string {
   return sha256Hex(encodeRelease(content));
+}
+
+/** What a relay that runs reads again when it is told to; all else it has from its start. */
+const liveFiles: ReadonlySet<string> = new Set([allowListFile, rateConfigFile]);
+
+/**
+ * What a process of a release is made of, as SHA-256 in lower-case hex: everything but the files that it reads again. Of two
+ * releases that agree in it, one takes the other's place without a start.
+ */
+export function processDigest({ node, version, files }: ReleaseContent): string {
+  const made = files.filter(({ path }) => !liveFiles.has(path));
+  // Where a file may be had is nothing to whoever has it.
+  return releaseDigest({
+    node,
+    version,
+    files: made.map(({ path, sha256, size }) => ({ path, sha256, size })),
+  });
 }
 
 /** The relay and the node's configuration, which `decodeManifest` saw to be there. */

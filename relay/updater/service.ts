@@ -14,6 +14,8 @@ export interface Release {
   readonly config: string;
   /** SHA-256 of `relay.mjs`, lower-case hex: what /healthz of this release says as `bundle`. */
   readonly sha256: string;
+  /** Releases that agree in it differ only in files that a relay which runs reads again (release.ts). */
+  readonly processDigest: string;
 }
 
 /**
@@ -30,7 +32,9 @@ export interface Service {
 
   /**
    * Makes `release` the one that runs, in the place of any other. Resolves once the one before has ended and this one
-   * has been started; it need not be healthy yet. Does nothing if this very release runs already.
+   * has been started; it need not be healthy yet. Does nothing if this very release runs already. A process of a release
+   * with the same `processDigest` may go on, with its clients, and is told to read its files again, which it finds by
+   * `current`.
    *
    * @throws KitError if it cannot be started
    */

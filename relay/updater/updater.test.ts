@@ -83,6 +83,26 @@ test("a manifest that changes only other nodes leaves this one alone, and no old
   await assertRefused(stage, "manifest-replayed");
 });
 
+test("a release with another list and nothing else is taken without a start, and gone on from as from any other", async (t) => {
+  const stage = await openStage(t);
+  await stage.publish({ ...A, allow: "one" });
+  const { updater, clock } = stage.start();
+  t.after(() => updater.stop());
+  await updater.ready;
+  await stage.publish({ ...A, sequence: 2, allow: "two" });
+  await clock.poll();
+  assert.deepEqual(stage.service.calls, ["start A", "healthy A", "reload A", "healthy A"]);
+  assert.equal(await stage.currentList(), "two");
+  assert.equal(updater.status().running?.digest, stage.service.running?.digest);
+  assert.equal(updater.status().sequence, 2);
+  await stage.publish({ ...A, sequence: 3, allow: "three" });
+  await clock.poll();
+  assert.equal((await readdir(path.join(stage.root, "releases"))).length, 2);
+  await stage.publish({ ...B, sequence: 4, allow: "three" });
+  await clock.poll();
+  assert.deepEqual(stage.service.calls.slice(-4), ["reload A", "healthy A", "start B", "healthy B"]);
+});
+
 test("old content under a new sequence is taken", async (t) => {
   const stage = await stageWithA(t);
   await stage.publish(B);

@@ -36,7 +36,8 @@ async function serviceFor(t: TestContext, code: string) {
     await service.stop();
     await rm(folder, { recursive: true, force: true });
   });
-  const release: Release = { digest: "d", version: "1", folder, code: file, config: "c.json", sha256: "s" };
+  const names = { digest: "d", version: "1", sha256: "s", processDigest: "p" };
+  const release: Release = { ...names, folder, code: file, config: "c.json" };
   return { service, release, lines, deaths, said: said.promise };
 }
 

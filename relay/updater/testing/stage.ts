@@ -7,6 +7,7 @@ import { KitError } from "../../errors.ts";
 import { temporaryFolder } from "../../testing/temporary-folder.ts";
 import type { UpdaterEvent } from "../event.ts";
 import {
+  allowListFile,
   buildManifest,
   configFile,
   describeFile,
@@ -43,6 +44,8 @@ export interface Offer {
   /** The relay's code. One that has the word `sick` in it never becomes healthy. */
   readonly relay: string;
   readonly configs?: Readonly<Record<string, string>>;
+  /** Who may connect. */
+  readonly allow?: string;
   readonly stack?: string;
   readonly region?: string;
   /** The keys that it names; none if left out. */
@@ -50,23 +53,25 @@ export interface Offer {
 }
 
 /** The files of a bundle by path, unsigned. */
-export function bundleFiles({ relay, configs = {} }: Offer): Map<string, Buffer> {
+export function bundleFiles({ relay, configs = {}, allow }: Offer): Map<string, Buffer> {
   const all = { "901a": "{}", "901b": "{}", ...configs };
   return new Map([
     [relayFile, Buffer.from(relay)],
+    ...(allow === undefined ? [] : [[allowListFile, Buffer.from(allow)] as const]),
     ...Object.entries(all).map(([node, config]) => [configFile(node), Buffer.from(config)] as const),
   ]);
 }
 
 export function offerManifest(offer: Offer): Manifest {
   const files = bundleFiles(offer);
+  const shared = [relayFile, ...(offer.allow === undefined ? [] : [allowListFile])];
   return buildManifest(
     {
       stack: offer.stack ?? "test",
       region: offer.region ?? "alfa",
       version: `0.1.0+${offer.relay.replaceAll(/[^0-9A-Za-z]/g, "")}`,
       files: [...files].map(([name, bytes]) => describeFile(name, bytes)),
-      nodes: ["901a", "901b"].map((name) => ({ name, files: [relayFile, configFile(name)] })),
+      nodes: ["901a", "901b"].map((name) => ({ name, files: [...shared, configFile(name)] })),
       ...(offer.trust === undefined ? {} : { trustedKeys: offer.trust.map(({ named }) => named) }),
     },
     offer.sequence,
@@ -75,7 +80,7 @@ export function offerManifest(offer: Offer): Manifest {
 
 /** A relay that runs, or does not, as the bytes on the disk say. */
 export class RecordedService implements Service {
-  /** `start A`, `healthy A`, `stop`. */
+  /** `start A`, `reload A`, `healthy A`, `stop`. */
   readonly calls: string[] = [];
   running: Release | undefined;
   /**
@@ -91,6 +96,11 @@ export class RecordedService implements Service {
 
   async start(release: Release): Promise<void> {
     if (this.running?.digest === release.digest) return;
+    if (this.running?.processDigest === release.processDigest) {
+      this.calls.push(`reload ${await readFile(release.code, "utf8")}`);
+      this.running = release;
+      return;
+    }
     this.calls.push(`start ${await readFile(release.code, "utf8")}`);
     await readFile(release.config);
     this.running = release;
@@ -216,6 +226,11 @@ export class Stage {
     await mkdir(path.dirname(file), { recursive: true });
     await rm(file, { force: true });
     await writeFile(file, bytes);
+  }
+
+  /** The list that the relay which runs finds. */
+  currentList(): Promise<string> {
+    return readFile(path.join(this.root, "current", allowListFile), "utf8");
   }
 
   /** The code of the relay that `current` leads to. */
