@@ -110,6 +110,7 @@ function describe(
       addresses,
       http: region.http,
       admission: region.admission,
+      clientRate: region.clientRate,
       updaterStatusFile: region.cloud === "local" ? undefined : updaterStatusFile,
     }),
     size: region.size,

@@ -150,12 +150,13 @@ async function writeBundles(
   signingKey: KeyObject,
 ): Promise<WrittenBundle[]> {
   const written: WrittenBundle[] = [];
-  for (const { code: region, admission, cloud } of regions) {
+  for (const { code: region, admission, clientRate, cloud } of regions) {
     const own = nodes.filter(({ regionCode }) => regionCode === region);
     const folder = `dist/bundles/${region}`;
     const machines = machinesOf.get(region);
     const trustedKeys = cloud === "local" ? undefined : all;
-    const content = { stack, region, relay, allow: admission.allow, machines, nodes: own, trustedKeys };
+    const { allow } = admission;
+    const content = { stack, region, relay, allow, clientRate, machines, nodes: own, trustedKeys };
     const bundle = await publishRegionBundle(content, path.join(root, folder), signingKey);
     written.push({ region, folder, files: [...bundle].map(([name, bytes]) => describeFile(name, bytes)) });
   }

@@ -52,13 +52,14 @@ test("a relay that is certified for its addresses is told them all, for its mach
   assert.deepEqual([certMode, httpPort, verifyClientUrlFailOpen], ["acme-ip", 80, false]);
 });
 
-test("a relay that admits by list or by the tailnet's devices is told where the list and the secret are, and no secret", () => {
+test("a relay that admits by list or by the tailnet's devices, or limits its clients, is told where the files are, and no secret", () => {
   const config = buildRelayConfig({
     ...pinned,
     hostName: "a.example",
     listen: ":443",
     stunPort: 3478,
     admission: { allow: [], tailnetApi: { clientId: "kReader" } },
+    clientRate: { bytesPerSecond: 1_000 },
   });
   assert.deepEqual(config, {
     admissionApiClientId: "kReader",
@@ -67,6 +68,7 @@ test("a relay that admits by list or by the tailnet's devices is told where the 
     certMode: "pinned",
     hostname: "a.example",
     httpPort: -1,
+    rateConfig: "/opt/derpkit/current/rate-config.json",
   });
   assert.equal(parseRelayConfig(JSON.stringify(config), {}).admissionApiClientId, "kReader");
 });

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
 import { currentFolder } from "../../relay/agent/places.ts";
-import { allowListFile } from "../../relay/updater/manifest.ts";
+import { allowListFile, rateConfigFile } from "../../relay/updater/manifest.ts";
 import { credentialFile, tailnetApiCredential } from "./credentials.ts";
 
 /** A relay's configuration file; names and addresses may become text later. */
@@ -32,12 +32,14 @@ export interface RelaySettings<Text> {
     readonly allow?: readonly string[] | undefined;
     readonly tailnetApi?: { readonly clientId: string } | undefined;
   };
+  /** What each client may send, delivered as a file of the release; undefined for no limit. */
+  readonly clientRate?: object | undefined;
 }
 
 /** Builds a relay's configuration: what equals the relay's default is left out, and keys are sorted. */
 export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConfig<Text> {
-  const { hostName, listen, stunPort, certificates, addresses, http, admission, updaterStatusFile } =
-    settings;
+  const { hostName, listen, stunPort, certificates, addresses, http, updaterStatusFile } = settings;
+  const { admission, clientRate } = settings;
   const { verifyClientUrl, allow, tailnetApi } = admission;
   const defaults = v.getDefaults(relayConfigSchema);
   return {
@@ -56,6 +58,7 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
     // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
     ...(http ? {} : { httpPort: -1 }),
     ...(listen === defaults.listen ? {} : { listen }),
+    ...(clientRate === undefined ? {} : { rateConfig: `${currentFolder}/${rateConfigFile}` }),
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
     ...(updaterStatusFile === undefined ? {} : { updaterStatusFile }),
     ...(verifyClientUrl === undefined ? {} : { verifyClientUrl }),

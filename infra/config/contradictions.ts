@@ -24,6 +24,7 @@ const cloudKeys = [
   "addresses",
   "certificates",
   "admission",
+  "clientRate",
   "wave",
   "skipGate",
   "generation",

@@ -35,6 +35,8 @@ export interface RegionConfig {
   readonly addresses: CheckedRegion["addresses"];
   readonly certificates: NonNullable<CheckedRegion["certificates"]>;
   readonly admission: NonNullable<CheckedRegion["admission"]>;
+  /** Undefined: no limit. */
+  readonly clientRate: CheckedRegion["clientRate"];
   readonly state: CheckedRegion["state"];
   readonly wave: number;
   /** Undefined: the gate is waited for. */
@@ -92,6 +94,7 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     image,
     certificates,
     admission = {},
+    clientRate,
     peerRelayPort,
     skipGate,
     ...region
@@ -104,6 +107,7 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     image,
     certificates: mode,
     admission,
+    clientRate,
     peerRelayPort,
     skipGate,
     nodes: nodes.map(({ name: given, hostName, derpPort, stunPort, pin }, index) => {

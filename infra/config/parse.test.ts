@@ -51,6 +51,7 @@ test("a region without nodes gets one, named after the id and in the default dom
       addresses: ["ipv4", "ipv6"],
       certificates: "pinned",
       admission: {},
+      clientRate: undefined,
       state: "serving",
       wave: 1,
       generation: 1,

@@ -188,6 +188,19 @@ const admissionSchema = mapping({
   ),
 });
 
+const clientRateSchema = mapping({
+  bytesPerSecond: v.pipe(
+    wholeNumber(1_000, 100_000_000_000),
+    v.description("Bytes that a client may send in a second, as an average."),
+    notes({ example: "5000000" }),
+  ),
+  burst: v.pipe(
+    v.optional(wholeNumber(1, 100_000_000_000)),
+    v.description("Bytes that it may send at once."),
+    notes({ default: "one packet of the longest, which is also the least", example: "20000000" }),
+  ),
+});
+
 const skipGateSchema = mapping({
   reason: v.pipe(
     humanText,
@@ -286,6 +299,13 @@ export const regionSchema = mapping({
     v.optional(admissionSchema),
     v.description("Who may connect. A relay in a cloud is closed until this says who."),
     notes({ default: "none; every cloud but `local` requires it" }),
+  ),
+  clientRate: v.pipe(
+    v.optional(clientRateSchema),
+    v.description(
+      "What each client may send. Who sends more is not cut off, but read from more slowly. Another number restarts no relay.",
+    ),
+    notes({ default: "no limit" }),
   ),
   state: v.pipe(
     v.optional(oneOf(regionStates, "a state"), "serving"),

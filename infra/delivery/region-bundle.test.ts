@@ -4,8 +4,10 @@ import { readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { parseKeyList } from "../../relay/admission/key-list.ts";
+import { parseRateConfig } from "../../relay/config/rate-config.ts";
 import { KitError } from "../../relay/errors.ts";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
+import { limits } from "../../relay/protocol/frame.ts";
 import { decodeManifest, type Manifest } from "../../relay/updater/manifest.ts";
 import { encodePublicKey } from "../../relay/updater/public-key.ts";
 import type { Release, Service } from "../../relay/updater/service.ts";
@@ -189,4 +191,20 @@ test("a list of who may connect is a file of every node's release, sorted, and a
   const nobody = Buffer.from(bundleOf([]).get("allow-list.txt") ?? []).toString();
   assert.deepEqual(parseKeyList(nobody), { keys: new Set() });
   assert.equal(assembleRegionBundle(content, undefined, new Date(), signingKey).has("allow-list.txt"), false);
+});
+
+test("a limit for clients is a file of every node's release, which the relay takes", () => {
+  const limitOf = (clientRate: RegionContent["clientRate"]) => {
+    const bundle = assembleRegionBundle({ ...content, clientRate }, undefined, new Date(), signingKey);
+    return parseRateConfig(Buffer.from(bundle.get("rate-config.json") ?? []).toString());
+  };
+  assert.deepEqual(limitOf({ bytesPerSecond: 5_000_000, burst: 20_000_000 }), {
+    bytesPerSecond: 5_000_000,
+    burst: 20_000_000,
+  });
+  assert.deepEqual(limitOf({ bytesPerSecond: 1_000 }), {
+    bytesPerSecond: 1_000,
+    burst: limits.sendPacket.max,
+  });
+  assert.equal(limitOf(undefined), "malformed", "there is no file");
 });

@@ -3,6 +3,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import type { FleetNode } from "../clouds/cloud.ts";
+import type { RegionConfig } from "../config/fleet.ts";
 import { isErrno, writeWhole } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 import { renderCanonicalJson } from "../../relay/updater/canonical-json.ts";
@@ -17,6 +18,7 @@ import {
   type ManifestContent,
   manifestFile,
   nextSequence,
+  rateConfigFile,
   relayFile,
   signatureFile,
 } from "../../relay/updater/manifest.ts";
@@ -32,6 +34,8 @@ export interface RegionContent {
   readonly relay: Pick<RelayBundle, "code" | "version">;
   /** Node keys that may connect; undefined where no list says who. */
   readonly allow?: readonly string[] | undefined;
+  /** What each client may send; undefined for no limit. */
+  readonly clientRate?: RegionConfig["clientRate"];
   /** What machines need besides; undefined where there are none. */
   readonly machines?: MachineFiles | undefined;
   /** The region's nodes, no others. */
@@ -60,6 +64,7 @@ export function collectRegionFiles({
   region,
   relay,
   allow,
+  clientRate,
   machines,
   nodes,
   trustedKeys,
@@ -67,6 +72,7 @@ export function collectRegionFiles({
   const shared = new Map<string, Uint8Array>([
     [relayFile, relay.code],
     ...(allow === undefined ? [] : [[allowListFile, renderKeyList(allow)] as const]),
+    ...(clientRate === undefined ? [] : [[rateConfigFile, renderRateConfig(clientRate)] as const]),
     ...(machines?.shared ?? []),
   ]);
   const ofNodes = new Map(
@@ -126,6 +132,16 @@ export function assembleRegionBundle(
 function renderKeyList(keys: readonly string[]): Buffer {
   const lines = keys.length === 0 ? ["# nobody"] : keys.toSorted();
   return Buffer.from(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** As derper has it. */
+function renderRateConfig({ bytesPerSecond, burst }: NonNullable<RegionContent["clientRate"]>): Buffer {
+  return Buffer.from(
+    renderCanonicalJson({
+      PerClientRateLimitBytesPerSec: bytesPerSecond,
+      ...(burst === undefined ? {} : { PerClientRateBurstBytes: burst }),
+    }),
+  );
 }
 
 /**

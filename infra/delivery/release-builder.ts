@@ -65,6 +65,7 @@ export async function openReleaseBuilder(
     region: region.code,
     relay,
     allow: region.admission.allow,
+    clientRate: region.clientRate,
     machines: machinesOf(region, nodes),
     nodes,
     trustedKeys: config.trustedKeys,
