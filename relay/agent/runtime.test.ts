@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, readdir, readlink, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readlink, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { KitError } from "../errors.ts";
@@ -52,6 +52,15 @@ test("releases with the same archive share a runtime, and a second time nothing 
   assert.deepEqual(await readdir(runtimes), [digest]);
   assert.equal((await stat(path.join(runtimes, digest))).ino, before);
   assert.equal(path.basename(await readlink(path.join(b, "runtime"))), digest);
+});
+
+test("of a release that was made ready before the archive is not read again", async (t) => {
+  const { addRelease, runtimes } = openMachine(t);
+  const release = await addRelease("a", "bun", "ready");
+  await prepareRuntime(release, runtimes);
+  await rm(path.join(release, "runtime-archive"), { recursive: true });
+  await prepareRuntime(release, runtimes);
+  assert.equal(run(release), "ready");
 });
 
 test("what a power cut left half unpacked is not taken for a runtime", async (t) => {

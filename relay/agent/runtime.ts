@@ -21,16 +21,17 @@ const link = "runtime";
  * @throws KitError `runtime-unusable`
  */
 export async function prepareRuntime(release: string, runtimes: string): Promise<void> {
+  const place = path.join(release, link);
+  const before = await readlink(place).catch(() => undefined);
+  // The link was made from this very archive, which is long to read: whoever goes back to a release has no time for that.
+  if (before !== undefined && (await isThere(path.join(release, before, "runtime")))) return;
   const [name] = await readdir(path.join(release, runtimeArchiveFolder)).catch(() => [] as string[]);
   if (name === undefined) throw unusable(release, "brings no runtime");
   const archive = path.join(release, runtimeArchiveFolder, name);
   const digest = sha256Hex(await readFile(archive));
   const folder = path.join(runtimes, digest);
   if (!(await isThere(path.join(folder, "runtime")))) await unpack(archive, folder);
-  const place = path.join(release, link);
-  const target = path.relative(release, folder);
-  if ((await readlink(place).catch(() => undefined)) === target) return;
-  await pointLink(place, target);
+  await pointLink(place, path.relative(release, folder));
 }
 
 /** Removes the runtimes that no release leads to. @param releases folders of releases */
