@@ -52,15 +52,18 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   const config = parseFleetConfig({ where, secretKeys, values: pulumi.runtime.allConfig() });
   refuseRemoval(config, previous);
   refuseOverdue(config, context);
-  for (const { id, nodes } of config.regions.filter((region) => region.nodes.length > 1)) {
+  for (const { id, nodes, cloud, mesh } of config.regions) {
+    if (cloud === "local" || nodes.length === 1 || mesh !== undefined) continue;
     context.log.warn(
-      `region ${id} has ${nodes.length} nodes, and relays of this version do not mesh: clients on different nodes of it ` +
-        "do not reach each other",
+      `region ${id} has ${nodes.length} nodes and no mesh key: clients on different nodes of it do not reach each other. ` +
+        "Write mesh with the name of a secret (docs/configuration.md)",
     );
   }
   const { regions, trustedKeys } = config;
   const relay = onlyOnce(relayBundle);
   const signingKey = pulumi.runtime.getConfig(`derpkit:${signingKeyName}`);
+  // Nobody who plans offline has the passphrase.
+  const secretOf = context.offline ? unknownSecret : requireSecret;
   const delivery = await openDelivery(config, { ...context, secretOf }, signingKey, relay);
   return {
     config,
@@ -74,8 +77,12 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   };
 }
 
-function secretOf(key: string): pulumi.Output<string> {
+function requireSecret(key: string): pulumi.Output<string> {
   return new pulumi.Config("derpkit").requireSecret(key);
+}
+
+function unknownSecret(): pulumi.Output<string> {
+  return pulumi.secret(pulumi.output(pulumi.unknown)).apply(String);
 }
 
 /** Building the relay takes seconds. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cloud } from "./clouds/cloud.ts";
+import type { RegionConfig } from "./config/fleet.ts";
 import { noDns, type PlannedRecord } from "./dns/dns.ts";
 import { type Gate, noGate } from "./gate.ts";
 import { RelayFleet } from "./relay-fleet.ts";
@@ -14,11 +15,14 @@ before(async () => {
 });
 
 const boot = { stack: "test", deliveryUrl: "https://downloads.example.com/", trustedKeys: [] };
+const secretValues: Readonly<Record<string, string>> = {
+  keys: "0123456789abcdef".repeat(4),
+};
 const common = {
   boot,
   delivery: undefined,
   gate: noGate,
-  secretOf: (key: string) => pulumi.secret(`secret of ${key}`),
+  secretOf: (key: string) => pulumi.secret(secretValues[key] ?? `secret-of-${key}`),
 };
 
 /** A cloud whose nodes have the addresses that `addressOf` gives. It notes what it is asked for, in order. */
@@ -192,7 +196,51 @@ test("a machine is given the secrets that its region's admission names, and no m
     ],
   );
   assert.equal(node?.relayConfig.admissionApiClientId, "kReader");
-  assert.doesNotMatch(JSON.stringify([node, ...booted]), /secret of reader/);
+  assert.doesNotMatch(JSON.stringify([node, ...booted]), /secret-of-reader/);
+});
+
+/** What each node's relay is told of the others. */
+async function meshOf(name: string, region: RegionConfig, cloudOf: () => Cloud) {
+  const fleet = new RelayFleet(name, { regions: [region], cloudOf, dns: noDns(300), ...common });
+  return (await valueOf(pulumi.output(fleet.nodes))).map(({ relayConfig }) => relayConfig.meshWith);
+}
+
+test("relays of a region are told of all others of it, and of none of another", async () => {
+  const { cloudOf, given } = fakeCloud(ipv4);
+  const region = { mesh: "keys", statusToken: "statusReader", nodes: [{}, { derpPort: 8443 }, {}] };
+  const fleet = new RelayFleet("mesh", {
+    regions: [alfa, regionOf({ id: 902, code: "bravo", ...region })],
+    cloudOf,
+    dns: noDns(300),
+    ...common,
+  });
+  const nodes = await valueOf(pulumi.output(fleet.nodes));
+  const [a, b, c] = ["902a", "902b", "902c"].map((node) => `${node}.derp.example.com`);
+  assert.deepEqual(
+    nodes.map(({ relayConfig: { meshWith } }) => meshWith),
+    [undefined, `${b},${c}`, `${a},${c}`, `${a},${b}`],
+  );
+  assert.deepEqual(given.get("902b"), ["mesh-key", "status-token"]);
+  assert.equal(nodes[1]?.relayConfig.meshPskFile, "/run/credentials/derpkit-relay.service/mesh-key");
+  assert.doesNotMatch(JSON.stringify(nodes), new RegExp(secretValues["keys"] ?? ""));
+  for (const node of nodes) assert.deepEqual(Object.keys(node), Object.keys(node).toSorted());
+});
+
+test("pinned relays connect to each other's addresses, each to those whose pins are known", async () => {
+  const { cloudOf } = fakeCloud(ipv4);
+  const pin = (digit: string): string => `sha256-raw:${digit.repeat(64)}`;
+  const region = (...nodes: { readonly pin?: string }[]): RegionConfig =>
+    regionOf({ certificates: "pinned", mesh: "keys", nodes });
+  const [a, b] = [{ pin: pin("a") }, { pin: pin("b") }];
+  const entries = [`901b.derp.example.com/192.0.2.2=${b.pin}`, `901a.derp.example.com/192.0.2.1=${a.pin}`];
+  assert.deepEqual(await meshOf("pinned", region(a, b), cloudOf), entries);
+  assert.deepEqual(await meshOf("first", region({}, b), cloudOf), [entries[0], undefined]);
+});
+
+test("relays that are called by their addresses find each other by them", async () => {
+  const { cloudOf } = fakeCloud(ipv4);
+  const region = regionOf({ certificates: "acme-ip", mesh: "keys", nodes: [{}, {}] });
+  assert.deepEqual(await meshOf("addresses", region, cloudOf), ["192.0.2.2", "192.0.2.1"]);
 });
 
 test("a node without a name of its own is called by its address, and needs no records", async () => {

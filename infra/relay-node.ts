@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { updaterStatusFile } from "../relay/agent/places.ts";
+import { renderMeshWith } from "../relay/config/mesh.ts";
+import { KitError, renderError } from "../relay/errors.ts";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
-import { tailnetApiCredential } from "./bootstrap/credentials.ts";
+import { credentialsOf, findSecretFault } from "./bootstrap/credentials.ts";
+import { listMeshEntries, type MeshPlace } from "./bootstrap/mesh.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { NodeIdentity, PlannedNode, Site } from "./clouds/cloud.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
@@ -31,7 +34,9 @@ export interface RelayNodeArgs {
  * The machine is declared last, so that it boots when its name leads to it already.
  */
 export class RelayNode extends pulumi.ComponentResource {
-  readonly node: PlannedNode;
+  readonly #args: RelayNodeArgs;
+  readonly #identity: NodeIdentity;
+  #node: PlannedNode;
   /** Of the node's name, whether somebody makes them or not. */
   readonly records: readonly PlannedRecord[];
   /** What it runs on: none where the cloud has no machines. */
@@ -48,8 +53,33 @@ export class RelayNode extends pulumi.ComponentResource {
     const userData = (volumeDevice: string): string => renderUserData(args, volumeDevice);
     const boot = { userData, after, secrets: secretsOf(args) };
     this.machine = identity.createMachine?.(boot, { parent: this }) ?? [];
-    this.node = describe(node, region, identity);
-    this.registerOutputs({ node: this.node });
+    this.#args = args;
+    this.#identity = identity;
+    this.#node = describe(node, region, identity, []);
+  }
+
+  get node(): PlannedNode {
+    return this.#node;
+  }
+
+  /** Tells the node of its region, itself among it, once all of that is declared: its description is complete then. */
+  meet(all: readonly RelayNode[]): void {
+    const { node, region } = this.#args;
+    const others = all.filter((other) => other !== this).map((other) => other.#place());
+    this.#node = describe(node, region, this.#identity, others);
+    this.registerOutputs({ node: this.#node });
+  }
+
+  #place(): MeshPlace<pulumi.Input<string>> {
+    const { certificates } = this.#args.region;
+    const { hostName, derpPort, certName } = this.#node;
+    return {
+      certificates,
+      hostName,
+      address: addressOf(this.#args.region, this.#identity),
+      derpPort,
+      certName,
+    };
   }
 }
 
@@ -65,8 +95,22 @@ function listRecords({ node, region, dns }: RelayNodeArgs, { ipv4, ipv6 }: NodeI
 
 /** What the node's relay has to be given as secrets, by credential. */
 function secretsOf({ region, secretOf }: RelayNodeArgs): ReadonlyMap<string, pulumi.Output<string>> {
-  const { tailnetApi } = region.admission;
-  return new Map(tailnetApi === undefined ? [] : [[tailnetApiCredential, secretOf(tailnetApi.secret)]]);
+  return new Map(
+    credentialsOf(region).map(({ kind, key }) => {
+      const checked = secretOf(key).apply((value) => {
+        const message = findSecretFault(kind, value);
+        if (message === undefined) return value;
+        const problems = [{ path: `derpkit:${key}`, message }];
+        throw new pulumi.RunError(renderError(new KitError("config-invalid", { problems })));
+      });
+      return [kind.name, checked];
+    }),
+  );
+}
+
+/** Where the node is found: by its IPv4 address if it has one. */
+function addressOf({ addresses }: RegionConfig, { ipv4, ipv6 }: NodeIdentity): pulumi.Input<string> {
+  return addresses.includes("ipv4") ? ipv4 : ipv6;
 }
 
 function renderUserData({ node, region, boot }: RelayNodeArgs, volumeDevice: string): string {
@@ -86,9 +130,12 @@ function describe(
   { name, hostName: given, pin }: NodeConfig,
   region: RegionConfig,
   identity: NodeIdentity,
+  others: readonly MeshPlace<pulumi.Input<string>>[],
 ): PlannedNode {
   const { certName, derpPort, stunPort, listen, ipv4, ipv6 } = identity;
-  const hostName = given ?? (region.addresses.includes("ipv4") ? ipv4 : ipv6);
+  const { meshKeyFile } = identity;
+  const hostName = given ?? addressOf(region, identity);
+  const mesh = region.mesh === undefined && meshKeyFile === undefined ? [] : listMeshEntries(others);
   const addresses = pulumi
     .all([ipv4, ipv6])
     .apply((all) => all.filter((address) => address !== "none").join(","));
@@ -111,6 +158,10 @@ function describe(
       http: region.http,
       admission: region.admission,
       clientRate: region.clientRate,
+      mesh: region.mesh,
+      statusToken: region.statusToken,
+      meshKeyFile,
+      meshWith: mesh.length === 0 ? undefined : pulumi.output(mesh).apply(renderMeshWith),
       updaterStatusFile: region.cloud === "local" ? undefined : updaterStatusFile,
     }),
     size: region.size,

@@ -40,6 +40,7 @@ export class RelayRegion extends pulumi.ComponentResource {
     const nodes = region.nodes.map(
       (node) => new RelayNode(`${name}-${node.name}`, { node, region, site, ...shared }, { parent: this }),
     );
+    for (const node of nodes) node.meet(nodes);
     const isUnproven = skipGate !== undefined;
     this.region = { code, id, isUnproven, name: regionName, nodes: nodes.map(({ node }) => node), state };
     this.records = nodes.flatMap(({ records }) => records);

@@ -42,6 +42,21 @@ export class CloudFleet implements AsyncDisposable {
     await this.clouds[Symbol.asyncDispose]();
   }
 
+  /** Sets a key of the configuration to a secret, without namespace. */
+  setSecret(name: string, value: string): void {
+    const args = [
+      "config",
+      "set",
+      "--secret",
+      `derpkit:${name}`,
+      "--stack",
+      this.#stack,
+      "--non-interactive",
+    ];
+    const { status, stderr } = this.project.run("pulumi", args, {}, value);
+    assert.equal(status, 0, stderr);
+  }
+
   /** Changes the stack file. */
   edit(change: (text: string) => string): void {
     const file = path.join(this.project.project, `Pulumi.${this.#stack}.yaml`);

@@ -1,5 +1,6 @@
 /** The example of three regions at AWS and Hetzner under Pulumi's engine. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
 import { assertNowhere, CloudFleet, goesOnAfter, stateFiles } from "./cloud-fleet.ts";
@@ -12,6 +13,7 @@ const all = {
   instances: 3,
   internetGateways: 2,
   networkInterfaces: 3,
+  parameters: 2,
   placement_groups: 1,
   primary_ips: 2,
   records: 12,
@@ -46,6 +48,8 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
   let fleet: CloudFleet;
   before(async () => {
     fleet = await CloudFleet.start("europe");
+    fleet.edit((text) => text.replace("# mesh:", "mesh:"));
+    fleet.setSecret("stockholmMesh", randomBytes(32).toString("hex"));
   });
   after(() => fleet[Symbol.asyncDispose]());
 

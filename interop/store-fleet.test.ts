@@ -88,24 +88,14 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
       const without = fleet.up();
       assert.notEqual(without.status, 0);
       assert.match(without.text, /derpkit:signingKey: is missing[^]*npm run keys -- init/);
-      setKey(renderSigningKey(makeSigningKey()));
+      fleet.setSecret("signingKey", renderSigningKey(makeSigningKey()));
       const foreign = fleet.up();
       assert.notEqual(foreign.status, 0);
       assert.match(foreign.text, /\[signing-key-untrusted\]/);
       assert.deepEqual((await fleet.clouds.state()).aws.s3, []);
-      setKey(secret);
+      fleet.setSecret("signingKey", secret);
     },
   );
-
-  function setKey(key: string): void {
-    const { status, stderr } = fleet.project.run(
-      "pulumi",
-      ["config", "set", "--secret", "derpkit:signingKey", "--stack", stack, "--non-interactive"],
-      {},
-      key,
-    );
-    assert.equal(status, 0, stderr);
-  }
 
   test(
     "an up delivers a release that machines take, and then there is nothing to do",

@@ -58,7 +58,7 @@ test("a relay that admits by list or by the tailnet's devices, or limits its cli
     hostName: "a.example",
     listen: ":443",
     stunPort: 3478,
-    admission: { allow: [], tailnetApi: { clientId: "kReader" } },
+    admission: { allow: [], tailnetApi: { clientId: "kReader", secret: "reader" } },
     clientRate: { bytesPerSecond: 1_000 },
   });
   assert.deepEqual(config, {
@@ -71,4 +71,18 @@ test("a relay that admits by list or by the tailnet's devices, or limits its cli
     rateConfig: "/opt/derpkit/current/rate-config.json",
   });
   assert.equal(parseRelayConfig(JSON.stringify(config), {}).admissionApiClientId, "kReader");
+});
+
+test("a relay of several is told of the others, and where its mesh key and its token are", () => {
+  const options = { ...pinned, hostName: "a.example", listen: ":443", stunPort: 3478, meshWith: "b.example" };
+  const config = buildRelayConfig({ ...options, mesh: "keys", statusToken: "token" });
+  assert.equal(
+    JSON.stringify(config),
+    '{"certMode":"pinned","hostname":"a.example","httpPort":-1,' +
+      '"meshPskFile":"/run/credentials/derpkit-relay.service/mesh-key","meshWith":"b.example",' +
+      '"statusTokenFile":"/run/credentials/derpkit-relay.service/status-token"}',
+  );
+  assert.equal(parseRelayConfig(JSON.stringify(config), {}).meshWith, "b.example");
+  const local = buildRelayConfig({ ...options, meshKeyFile: "../../mesh-901.key" });
+  assert.equal(local.meshPskFile, "../../mesh-901.key");
 });

@@ -55,6 +55,8 @@ export interface NodeFacts {
   readonly stunPort: number;
   /** Where the relay listens on its machine, in derper's notation: `:443`. */
   readonly listen: string;
+  /** The region's mesh key, from the relay's state directory, where the cloud itself makes one. */
+  readonly meshKeyFile?: string;
 }
 
 /** What a machine boots with. */

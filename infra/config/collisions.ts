@@ -21,9 +21,11 @@ export function findCollisions(raw: unknown): Problem[] {
 }
 
 function claimRegion(claims: Claims, region: Members, path: string, domain: string | undefined): void {
-  const { id: idSchema, code, cloud } = regionSchema.entries;
+  const { id: idSchema, code, cloud, mesh } = regionSchema.entries;
   const id = claims.claim("region id", valid(idSchema, region["id"]), childPath(path, "id"));
   claims.claim("region code", valid(code, region["code"]), childPath(path, "code"));
+  const key = valid(mesh, region["mesh"]);
+  claims.claim("mesh key", key, childPath(path, "mesh"), "a mesh key belongs to one region");
   const isLocal = valid(cloud, region["cloud"]) === "local";
   for (const [index, written] of itemsOf(region["nodes"] ?? [{}]).entries()) {
     const node = membersOf(written);
@@ -56,6 +58,7 @@ class Claims {
     kind: string,
     value: Value | undefined,
     path: string,
+    rule = `each ${kind} may occur once`,
   ): Value | undefined {
     if (value === undefined) return undefined;
     const owner = this.#owners.get(`${kind} ${value}`);
@@ -63,7 +66,7 @@ class Claims {
       this.#owners.set(`${kind} ${value}`, path);
       return value;
     }
-    const message = `is ${show(value)}, and so is ${owner}; each ${kind} may occur once`;
+    const message = `is ${show(value)}, and so is ${owner}; ${rule}`;
     this.problems.push({ path, message });
     return undefined;
   }

@@ -57,7 +57,21 @@ const wrong: Readonly<Record<string, readonly [problems: string[], says: RegExp]
   ],
   "a secret and no way for it to a machine": [
     withRegion({ admission: { tailnetApi: { clientId: "k", secret: "reader" } } }),
-    /admission\.tailnetApi: needs a secret on the machine, and none can reach one at hetzner; write verifyClientUrl or allow/,
+    /tailnetApi\.secret: names a secret, and none can reach a machine at hetzner where others publish its releases; write verifyClientUrl or allow, which need none, or have the stack deliver: delivery\.s3$/,
+  ],
+  "a token and no way for it to a machine": [
+    withRegion({ statusToken: "token" }),
+    /regions\[0\]\.statusToken: names a secret, and none can reach .*; write no statusToken: \/healthz is for everybody, or/,
+  ],
+  "a mesh key for one node": [
+    withRegion({ cloud: "aws", location: "eu-central-1", mesh: "keys" }),
+    /^derpkit:regions\[0\]\.mesh: has no effect on one node; remove it, or write more nodes$/,
+  ],
+  "a mesh key for local relays": [
+    problemsOf({
+      regions: [{ id: 901, code: "alfa", name: "Alfa", cloud: "local", mesh: "keys", nodes: [{}, {}] }],
+    }),
+    /^derpkit:regions\[0\]\.mesh: is of machines in a cloud; remove it/,
   ],
   "an image where a cloud has its own": [
     withRegion({ image: "ami-0123456789abcdef0" }),
@@ -163,6 +177,17 @@ test("two partitions are right with a profile for one of them", () => {
   assert.deepEqual(problems, []);
 });
 
+test("secrets reach a machine where its cloud has a way for them, or where the stack itself delivers", () => {
+  const region = {
+    nodes: [{}, {}],
+    mesh: "keys",
+    statusToken: "token",
+    admission: { tailnetApi: { clientId: "k", secret: "reader" } },
+  };
+  assert.deepEqual(withRegion({ ...region, cloud: "aws", location: "eu-central-1" }), []);
+  assert.deepEqual(withRegion(region, { delivery: { s3: { bucket: "derpkit" } } }), []);
+});
+
 test("what is right beside it is not complained of", () => {
   for (const problems of [
     withRegion({ http: true, nodes: [{ derpPort: 8443 }] }),
@@ -179,7 +204,8 @@ test("what is right beside it is not complained of", () => {
 
 test("a domain is complained of once, however many nodes are in it", () => {
   const nodes = [{}, {}, {}];
-  assert.equal(withRegion({ nodes }, { domain: "derpkit.internal" }).length, 1);
+  const aws = { cloud: "aws", location: "eu-central-1", mesh: "keys" };
+  assert.equal(withRegion({ ...aws, nodes }, { domain: "derpkit.internal" }).length, 1);
 });
 
 test("a name that is malformed is the schema's to complain of, and the domain is not blamed for it", () => {

@@ -8,11 +8,13 @@ import { defaultCertificates, type RegionConfig } from "./fleet.ts";
 import { isInZone } from "./names.ts";
 import { checkAdmission } from "./admission.ts";
 import { checkDelivery } from "./delivery.ts";
+import { checkMesh } from "./mesh.ts";
 import { nearest } from "./nearest.ts";
 import { checkImage, checkProfiles } from "./partitions.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, type Report, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
+import { checkSecretChannel } from "./secrets.ts";
 import { show } from "./show.ts";
 import { writtenHostName, writtenNodeName } from "./written-names.ts";
 
@@ -31,6 +33,8 @@ const cloudKeys = [
   "icmpEcho",
   "http",
   "peerRelayPort",
+  "mesh",
+  "statusToken",
 ] as const;
 
 const usualStunPort = 3478;
@@ -81,7 +85,9 @@ export function findContradictions(raw: unknown): Problem[] {
       checkPlace(cloud, region, path, report);
       checkCount(cloud, region, path, report);
       checkImage(cloud, region, path, report);
-      checkAdmission(cloud, region, path, report);
+      checkAdmission(region, path, report);
+      checkSecretChannel(cloud, region, fleet["delivery"], path, report);
+      checkMesh(region, path, report);
       checkNodes(cloud, region, path, surroundings, report);
     }
   }

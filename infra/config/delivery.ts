@@ -1,6 +1,5 @@
 /** How releases reach the machines: said once, and whole. Works on what was written, right or wrong. */
 import { findPlace, placeNames } from "../clouds/places.ts";
-import type { SecretReference } from "./admission.ts";
 import { nearest } from "./nearest.ts";
 import { childPath } from "./path.ts";
 import { type Members, membersOf, type Report, valid } from "./raw.ts";
@@ -38,9 +37,8 @@ function checkStore(store: Members, report: Report): void {
   );
 }
 
-/** What of the delivery is a secret. */
-export function secretsOfDelivery(fleet: Members): SecretReference[] {
-  const store = membersOf(membersOf(fleet["delivery"])["s3"]);
-  const name = valid(storeSchema.entries.secret, store["secret"]);
-  return name === undefined ? [] : [{ path: childPath(s3Path, "secret"), name }];
+/** Where the delivery names a secret, and what it writes there. */
+export function secretsOfDelivery(fleet: Members): { readonly path: string; readonly written: unknown }[] {
+  const written = membersOf(membersOf(fleet["delivery"])["s3"])["secret"];
+  return written === undefined ? [] : [{ path: childPath(s3Path, "secret"), written }];
 }

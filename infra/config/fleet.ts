@@ -46,6 +46,9 @@ export interface RegionConfig {
   readonly http: boolean;
   /** UDP. */
   readonly peerRelayPort: number | undefined;
+  /** Names of secrets. */
+  readonly mesh: string | undefined;
+  readonly statusToken: string | undefined;
   /** In the order in which clients try them. */
   readonly nodes: readonly NodeConfig[];
 }
@@ -97,6 +100,8 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     clientRate,
     peerRelayPort,
     skipGate,
+    mesh,
+    statusToken,
     ...region
   } = checked;
   const mode = certificates ?? defaultCertificates(region.cloud);
@@ -110,6 +115,8 @@ function buildRegion(checked: CheckedRegion, domain: string): RegionConfig {
     clientRate,
     peerRelayPort,
     skipGate,
+    mesh,
+    statusToken,
     nodes: nodes.map(({ name: given, hostName, derpPort, stunPort, pin }, index) => {
       const name = given ?? defaultNodeName(region.id, index);
       const own = mode === "acme-ip" ? undefined : defaultHostName(name, domain);

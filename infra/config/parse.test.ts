@@ -59,6 +59,8 @@ test("a region without nodes gets one, named after the id and in the default dom
       http: false,
       peerRelayPort: undefined,
       skipGate: undefined,
+      mesh: undefined,
+      statusToken: undefined,
       nodes: [{ ...unset, name: "901a", hostName: "901a.derpkit.internal" }],
     },
   ]);

@@ -130,17 +130,20 @@ export const nodeSchema = mapping({
   ),
 });
 
-export const tailnetApiSchema = mapping({
+/** The name of a secret: a key of its own at the top. */
+export const secretNameSchema = text(
+  isSecretName,
+  "the name of a key of this configuration: a letter, then letters and digits, 40 at most",
+);
+
+const tailnetApiSchema = mapping({
   clientId: v.pipe(
     text((id) => /^[\w-]{1,100}$/.test(id), "the id of an OAuth client"),
     v.description("Id of an OAuth client of the tailnet with the scope `devices:core:read`, and no other."),
     notes({ example: "kAbCdEf1CNTRL" }),
   ),
   secret: v.pipe(
-    text(
-      isSecretName,
-      "the name of a key of this configuration: a letter, then letters and digits, 40 at most",
-    ),
+    secretNameSchema,
     v.description(
       "Name of the key that has the client's secret. Set it with `pulumi config set --secret derpkit:<name>`.",
     ),
@@ -352,6 +355,24 @@ export const regionSchema = mapping({
       "Opens a UDP port for a peer relay of Tailscale's that you run on the same machines. The kit runs none.",
     ),
     notes({ default: "none is opened", example: "40000" }),
+  ),
+  mesh: v.pipe(
+    v.optional(secretNameSchema),
+    v.description(
+      "Name of the key that has the region's mesh key, by which its relays know each other: 64 hex digits, as " +
+        "`openssl rand -hex 32` gives, or several such lines, of which all are accepted and the first is shown.",
+    ),
+    notes({
+      default: "none; several nodes in a cloud require it, and `local` makes one by itself",
+      example: "stockholmMesh",
+    }),
+  ),
+  statusToken: v.pipe(
+    v.optional(secretNameSchema),
+    v.description(
+      "Name of the key that has a token of 16 characters or more, which lets who shows it read `/derpkit/status`.",
+    ),
+    notes({ default: "none, and there is no such page", example: "statusReader" }),
   ),
   nodes: v.pipe(
     v.optional(

@@ -54,6 +54,32 @@ test("the stack's own secrets need nobody who names them", () => {
   );
 });
 
+test("a mesh key belongs to one region", () => {
+  const nodes = [{}, {}];
+  const one = { ...region, nodes, mesh: "keys" };
+  const other = { ...one, id: 902, code: "dbl", location: "eu-west-1" };
+  const secrets = { reader: canary, keys: canary, others: canary };
+  const said = problemsOf({ regions: [one, other], ...secrets }, Object.keys(secrets));
+  assert.match(
+    said,
+    /regions\[1\]\.mesh: is "keys", and so is derpkit:regions\[0\]\.mesh; a mesh key belongs to one region/,
+  );
+  assert.equal(
+    problemsOf({ regions: [one, { ...other, mesh: "others" }], ...secrets }, Object.keys(secrets)),
+    "",
+  );
+});
+
+test("every place that names a secret is known: one of them in clear is refused, wherever it is named", () => {
+  for (const names of [{ nodes: [{}, {}], mesh: "named" }, { statusToken: "named" }]) {
+    const said = problemsOf({ regions: [{ ...region, ...names }], reader: canary, named: canary }, [
+      "reader",
+    ]);
+    assert.match(said, /derpkit:named: is in clear, and a region names it as a secret/);
+    assert.doesNotMatch(said, new RegExp(canary));
+  }
+});
+
 const wrong: Readonly<Record<string, readonly [said: string, says: RegExp]>> = {
   "is missing": [
     problemsOf({ regions: [region] }),

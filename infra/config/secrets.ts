@@ -5,10 +5,19 @@
  * list or mapping reaches the program in clear.
  */
 import type { Problem } from "../../relay/errors.ts";
-import { type SecretReference, secretsOfAdmission } from "./admission.ts";
+import { credentialKinds, namedAt } from "../bootstrap/credentials.ts";
+import type { CloudName } from "../clouds/places.ts";
 import { secretsOfDelivery } from "./delivery.ts";
 import { childPath } from "./path.ts";
-import { itemsOf, membersOf } from "./raw.ts";
+import { itemsOf, type Members, membersOf, type Report, valid } from "./raw.ts";
+import { secretNameSchema } from "./schema.ts";
+
+/** A key of the configuration that a region names as a secret. */
+interface SecretReference {
+  /** Of the place that names it. */
+  readonly path: string;
+  readonly name: string;
+}
 
 /** The stack's own secrets, which `npm run keys` keeps, and what each is. No region can name them. */
 export const stackSecrets = {
@@ -71,10 +80,55 @@ function openMessage(name: string): string {
 export function findSecretReferences(raw: unknown): SecretReference[] {
   const regions = childPath(undefined, "regions");
   const fleet = membersOf(raw);
-  return [
+  const written = [
     ...secretsOfDelivery(fleet),
     ...itemsOf(fleet["regions"]).flatMap((region, index) =>
-      secretsOfAdmission(membersOf(region), childPath(regions, index)),
+      secretsOfRegion(membersOf(region), childPath(regions, index)),
     ),
   ];
+  return written.flatMap(({ path, written: name }) => {
+    const named = valid(secretNameSchema, name);
+    return named === undefined ? [] : [{ path, name: named }];
+  });
+}
+
+/** Clouds that have a way of their own for a secret to reach one machine and no other. */
+const secretClouds: ReadonlySet<CloudName> = new Set(["aws"]);
+
+/**
+ * Refuses secrets that cannot reach the region's machines.
+ *
+ * @param delivery as it was written: what is sealed to a machine goes beside its releases, if the stack publishes those
+ */
+export function checkSecretChannel(
+  cloud: CloudName,
+  region: Members,
+  delivery: unknown,
+  path: string,
+  report: Report,
+): void {
+  if (hasSecretChannel(cloud, delivery)) return;
+  for (const { path: at, instead } of secretsOfRegion(region, path)) {
+    report(
+      at,
+      `names a secret, and ${noChannel(cloud)}; write ${instead}, or have the stack deliver: delivery.s3`,
+    );
+  }
+}
+
+export function hasSecretChannel(cloud: CloudName, delivery: unknown): boolean {
+  return secretClouds.has(cloud) || membersOf(delivery)["s3"] !== undefined;
+}
+
+/** Why, as a clause. */
+export function noChannel(cloud: CloudName): string {
+  return `none can reach a machine at ${cloud} where others publish its releases`;
+}
+
+/** Where a region names secrets, and what it writes there. */
+function secretsOfRegion(region: Members, path: string) {
+  return credentialKinds.flatMap(({ at, instead }) => {
+    const written = namedAt(region, at);
+    return written === undefined ? [] : [{ path: at.reduce<string>(childPath, path), written, instead }];
+  });
 }

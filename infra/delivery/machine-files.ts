@@ -1,6 +1,6 @@
 /** What a region's machines are delivered besides the relay and its configuration. */
 import { updaterFile } from "../../relay/agent/places.ts";
-import { credentialNames } from "../bootstrap/credentials.ts";
+import { credentialsOf, type SecretNames } from "../bootstrap/credentials.ts";
 import { type RuntimeArchive, runtimeArchive } from "../bootstrap/runtimes.ts";
 import { stage1 } from "../bootstrap/stage1.ts";
 import { renderSystemFiles } from "../bootstrap/system-files.ts";
@@ -29,13 +29,14 @@ export function runtimeOf(
 
 /** Puts the files of a region's machines together. @param archive the bytes of `runtime` */
 export function buildMachineFiles(
-  { http, admission }: Pick<RegionConfig, "http" | "admission">,
+  region: Pick<RegionConfig, "http"> & SecretNames,
   nodes: readonly Pick<FleetNode, "name" | "derpPort" | "stunPort">[],
   updater: Pick<RelayBundle, "code">,
   runtime: RuntimeArchive,
   archive: Uint8Array,
 ): MachineFiles {
-  const credentials = credentialNames(admission);
+  const { http } = region;
+  const credentials = credentialsOf(region).map(({ kind }) => kind.name);
   return {
     shared: new Map<string, Uint8Array>([
       ["stage1.sh", Buffer.from(stage1)],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseMeshKeys, parseMeshWith } from "./mesh.ts";
+import { parseMeshKeys, parseMeshWith, renderMeshWith } from "./mesh.ts";
 
 const key = "0123456789abcdef".repeat(4);
 const pin = `sha256-raw:${"ab".repeat(32)}`;
@@ -24,4 +24,16 @@ test("94. entries of -mesh-with are a host, a port, a place to dial and a pin", 
   for (const text of ["a/b/c", "a,,b", "a/", "a:0", "a:65536", "a=pin", `=${pin}`, "[a]:1", `a=${pin}x`]) {
     assert.equal(parseMeshWith(text), undefined, text);
   }
+});
+
+test("what is rendered is read again as it was, and 443 needs no saying", () => {
+  const texts = [
+    "",
+    "a.example",
+    "a.example:8443,b.example",
+    `a.internal/203.0.113.7=${pin},b.internal:8443/2001:db8::7=${pin}`,
+    "2001:db8::1",
+    "[2001:db8::1]:8443",
+  ];
+  for (const text of texts) assert.equal(renderMeshWith(parseMeshWith(text) ?? []), text);
 });

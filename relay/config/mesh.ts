@@ -38,6 +38,19 @@ export function parseMeshWith(text: string): readonly MeshWith[] | undefined {
   return entries.every((entry) => entry !== undefined) ? entries : undefined;
 }
 
+/** Renders `-mesh-with` as `parseMeshWith` reads it. */
+export function renderMeshWith(relays: readonly MeshWith[]): string {
+  return relays
+    .map(({ host, dialHost, port, certName }) =>
+      [
+        port === defaultPort ? host : `${isIPv6(host) ? `[${host}]` : host}:${port}`,
+        dialHost === host ? "" : `/${dialHost}`,
+        certName === "" ? "" : `=${certName}`,
+      ].join(""),
+    )
+    .join(",");
+}
+
 function parseEntry(entry: string): MeshWith | undefined {
   const [, where = "", certName = ""] = /^([^=]+)(?:=(sha256-raw:[0-9a-f]{64}))?$/.exec(entry) ?? [];
   const [name = "", dial, ...rest] = where.split("/");
