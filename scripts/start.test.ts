@@ -8,6 +8,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { chooseFreePort, findPortFault } from "../infra/clouds/free-port.ts";
+import { readKept } from "../infra/clouds/local-files.ts";
+import { joinRelay, type TestClient } from "../relay/testing/running-relay.ts";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 
 const launcher = join(import.meta.dirname, "run.mjs");
@@ -116,6 +118,37 @@ test("a stack of two regions comes up, is proven, and gives the same derpMap eac
   const second = await start(t, folder, "--once", "--json").result;
   const again = JSON.parse(second.stdout) as Proof;
   assert.equal(JSON.stringify(again.derpMap), JSON.stringify(proof.derpMap));
+});
+
+test("relays of one region pass packets to each other: a client of one reaches a client of the other", async (t) => {
+  const folder = await projectWith(
+    t,
+    `config: { "derpkit:regions": [{ id: 901, code: alfa, name: Alfa, cloud: local, nodes: [{}, {}] }] }`,
+  );
+  const staying = start(t, folder, "--json");
+  await staying.said("2 relays running");
+  const relays = await readKept(folder, "local");
+  const join901 = async (node: string): Promise<TestClient> => {
+    const relay = relays.get(node);
+    assert.ok(relay !== undefined);
+    return joinRelay(t, { ...relay, pin: relay.certName });
+  };
+  const [alice, bob] = [await join901("901a"), await join901("901b")];
+  for (const [from, to] of [
+    [alice, bob],
+    [bob, alice],
+  ] as const) {
+    const packet = Buffer.from("over the mesh");
+    // Until the relays have found each other nobody is there.
+    const sending = setInterval(() => from.send(to.key, packet), 20);
+    t.after(() => clearInterval(sending));
+    assert.deepEqual(await to.receive(t.signal), { type: "packet", source: from.key, packet });
+    clearInterval(sending);
+  }
+  staying.child.kill("SIGINT");
+  const ended = await staying.result;
+  const key = (await readFile(join(folder, ".derpkit/local/local/mesh-901.key"), "utf8")).trim();
+  assert.ok(![ended.stdout, ended.stderr].some((text) => text.includes(key)));
 });
 
 test("without --once it stays, and SIGINT stops every relay and exits with 0", async (t) => {

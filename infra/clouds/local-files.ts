@@ -3,6 +3,7 @@
  *
  *     .derpkit/local/<stack>.json            ports and pins, chosen once and kept
  *     .derpkit/local/<stack>/<node>/state/   what /var/lib/derpkit is on a virtual machine
+ *     .derpkit/local/<stack>/mesh-<id>.key   the mesh key of a region, where no node of that name can be
  *     .derpkit/local/<stack>/delivery/       what scripts/start publishes, so no node may have that name
  */
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
@@ -43,6 +44,11 @@ export function localFolder(root: string): string {
 /** The folder that a node's relay has for its state: certificate, key, the updater's memory. */
 export function nodeStateFolder(root: string, stack: string, node: string): string {
   return join(localFolder(root), stack, node, "state");
+}
+
+/** The file with a region's mesh key. */
+export function meshKeyFile(root: string, stack: string, regionId: number): string {
+  return join(localFolder(root), stack, `mesh-${regionId}.key`);
 }
 
 /**

@@ -27,7 +27,7 @@ async function startProject(t: TestContext) {
     const described = Object.entries(nodes).map(([name, given]) => describe(name, given));
     const log = { info: () => {}, warn: (message: string) => warnings.push(message) };
     const context = { root, stack, now, log, offline: true, previous: [] };
-    const cloud = await openLocalCloud([{ nodes: described }], context);
+    const cloud = await openLocalCloud([{ id: 901, nodes: described }], context);
     const site = cloud.createSite(localRegion, "derp-901", {});
     return Object.fromEntries(
       described.map((node) => [node.name, site.createIdentity(node, node.name, {})] as const),
@@ -90,6 +90,20 @@ test("the pin is that of the certificate, which names the host and fits the key 
     assert.equal((await stat(`${certificate("alice")}.key`)).mode & 0o777, 0o600);
     assert.equal((await stat(`${certificate("alice")}.crt`)).mode & 0o777, 0o644);
   }
+});
+
+test("relays of one region have a mesh key, made once and for its owner's eyes only; a single one has none", async (t) => {
+  const { root, open } = await startProject(t);
+  const { alice, bob } = await open({ alice: {}, bob: {} });
+  const file = join(localFolder(root), "test", "mesh-901.key");
+  const key = await readFile(file, "utf8");
+  assert.match(key, /^[0-9a-f]{64}\n$/);
+  if (process.platform !== "win32") assert.equal((await stat(file)).mode & 0o777, 0o600);
+  for (const [name, node] of Object.entries({ alice, bob }))
+    assert.equal(join(nodeStateFolder(root, "test", name), node?.meshKeyFile ?? ""), file);
+  assert.equal((await open({ alice: {} }))["alice"]?.meshKeyFile, undefined);
+  await open({ alice: {}, bob: {} });
+  assert.equal(await readFile(file, "utf8"), key);
 });
 
 test("a port in the configuration wins over the kept one, and moves the node that had it", async (t) => {

@@ -5,15 +5,15 @@
  * The adapter describes and starts nothing: `npm start` does. Ports, certificates and pins are chosen once and kept, so
  * that preview, up, plan and start see the same fleet.
  */
-import { randomInt, X509Certificate } from "node:crypto";
-import { join } from "node:path";
+import { randomBytes, randomInt, X509Certificate } from "node:crypto";
+import { join, relative } from "node:path";
 import { KitError } from "../../relay/errors.ts";
 import {
   type CertificatePaths,
   certificatePaths,
   findPairFault,
 } from "../../relay/config/certificate-files.ts";
-import { isErrno, readIfThere, writeWhole } from "../../relay/config/files.ts";
+import { isErrno, readIfThere, readOrMake, writeWhole } from "../../relay/config/files.ts";
 import { certificatePin, createSelfSigned, pinnedValidity } from "../../relay/crypto/self-signed.ts";
 import type { NodeConfig, RegionConfig } from "../config/fleet.ts";
 import type { Cloud, CloudContext } from "./cloud.ts";
@@ -21,6 +21,7 @@ import { chooseFreePort } from "./free-port.ts";
 import {
   type KeptNode,
   type KeptNodes,
+  meshKeyFile,
   nodeStateFolder,
   readKept,
   readKeptOfOthers,
@@ -34,20 +35,29 @@ import {
  * @throws KitError `file-unreadable` if a kept file is damaged or cannot be written
  */
 export async function openLocalCloud(
-  regions: readonly Pick<RegionConfig, "nodes">[],
+  regions: readonly Pick<RegionConfig, "id" | "nodes">[],
   context: CloudContext,
 ): Promise<Cloud> {
   const nodes = regions.flatMap((region) => region.nodes.map(nameNode));
   const kept = await keepNodes(nodes, context);
+  const { root, stack } = context;
+  const meshKeyOf = new Map<string, string>();
+  for (const { id, nodes: own } of regions.filter((region) => region.nodes.length > 1)) {
+    const file = meshKeyFile(root, stack, id);
+    await readOrMake(file, makeMeshKey, "The mesh key of a local region cannot be read or made.");
+    for (const { name } of own) meshKeyOf.set(name, relative(nodeStateFolder(root, stack, name), file));
+  }
   context.log.info(`local nodes are described, not started: npm start -- --stack ${context.stack}`);
   const site = {
     createIdentity: ({ name }: NodeConfig) => {
       const facts = kept.get(name);
       if (facts === undefined) throw new Error(`the local cloud was not opened for node ${name}`);
       const { certName, derpPort, stunPort } = facts;
+      const meshKey = meshKeyOf.get(name);
       return {
         certName,
         derpPort,
+        ...(meshKey === undefined ? {} : { meshKeyFile: meshKey }),
         stunPort,
         ipv4: "127.0.0.1",
         ipv6: "none",
@@ -56,6 +66,10 @@ export async function openLocalCloud(
     },
   };
   return { createSite: () => site };
+}
+
+function makeMeshKey(): string {
+  return `${randomBytes(32).toString("hex")}\n`;
 }
 
 /** A node on this machine: its address is everybody's here, so it has a name. */
