@@ -166,6 +166,26 @@ export const errorTable = {
     summary: "A release manifest is for another stack, region or node.",
     fix: "Check the delivery address of the node.",
   },
+  "secrets-malformed": {
+    exit: 1,
+    summary: "A node's sealed secrets cannot be read.",
+    fix: "Run `pulumi up` again, which seals them anew; the node goes on with those it has.",
+  },
+  "secrets-signature": {
+    exit: 1,
+    summary: "A node's sealed secrets are not signed by a trusted key.",
+    fix: "Seal them with the stack's signing key; if nobody changed keys, treat it as tampering.",
+  },
+  "secrets-replayed": {
+    exit: 1,
+    summary: "A node's sealed secrets are older than those it has already accepted.",
+    fix: "Run `pulumi up` again; going back to earlier values needs a new, higher sequence.",
+  },
+  "secrets-foreign": {
+    exit: 1,
+    summary: "A node's sealed secrets are for another node, or for a relay key that it no longer has.",
+    fix: "Run `pulumi up` again, which reads the node's key anew; check the delivery address of the node.",
+  },
   "bundle-tampered": {
     exit: 1,
     summary: "A file of the bundle does not have the digest that the signed manifest gives.",

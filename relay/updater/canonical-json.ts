@@ -8,6 +8,17 @@ export function renderCanonicalJson(value: unknown): string {
   return `${render(value, "\n")}\n`;
 }
 
+/** Reads canonical JSON; undefined if the bytes are anything else. Whoever reads them with another parser sees the same. */
+export function parseCanonicalJson(bytes: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    return renderCanonicalJson(value) === text ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * @param newline a line break with the indentation of the line that `value` is on
  */

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { KitError, type Problem } from "../errors.ts";
-import { renderCanonicalJson } from "./canonical-json.ts";
+import { parseCanonicalJson, renderCanonicalJson } from "./canonical-json.ts";
 import { isPublicKey, maxTrustedKeys } from "./public-key.ts";
 
 /** No manifest is longer, in bytes: room for hundreds of files. */
@@ -179,22 +179,15 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
       message: `A release manifest is longer than ${maxManifestBytes} bytes.`,
     });
   }
-  const result = v.safeParse(manifestSchema, parseCanonicalJson(bytes));
+  const value = parseCanonicalJson(bytes);
+  if (value === undefined) {
+    throw new KitError("manifest-malformed", { message: "A release manifest is not canonical JSON." });
+  }
+  const result = v.safeParse(manifestSchema, value);
   if (!result.success) throw malformed(result.issues.map(issueProblem));
   const problems = contradictions(result.output);
   if (problems.length > 0) throw malformed(problems);
   return result.output;
-}
-
-function parseCanonicalJson(bytes: Uint8Array): unknown {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value: unknown = JSON.parse(text);
-    if (renderCanonicalJson(value) === text) return value;
-  } catch (cause) {
-    throw new KitError("manifest-malformed", { message: "A release manifest is not JSON.", cause });
-  }
-  throw new KitError("manifest-malformed", { message: "A release manifest is not canonical JSON." });
 }
 
 /** What the schema cannot say: names that occur twice, files that a node needs and the manifest does not list. */

@@ -15,7 +15,7 @@ import { maxTrustedKeys } from "./public-key.ts";
 /** A signature file is 89 bytes long; no more than this is ever read. */
 export const maxSignatureBytes = 128;
 
-/** Signs a manifest's bytes; gives the bytes of manifest.sig. */
+/** Signs a manifest's bytes, or those of another document of ours; gives the bytes of manifest.sig. */
 export function signManifest(manifest: Uint8Array, key: KeyObject): Buffer {
   return Buffer.from(`${sign(null, manifest, key).toString("base64")}\n`);
 }
@@ -31,13 +31,23 @@ export function verifyManifest(
   signatureFile: Uint8Array,
   trustedKeys: readonly KeyObject[],
 ): KeyObject {
-  const signature = decodeSignature(signatureFile);
-  if (signature === undefined) {
+  if (decodeSignature(signatureFile) === undefined) {
     throw new KitError("manifest-signature", { message: "manifest.sig holds no signature." });
   }
-  const signer = trustedKeys.find((key) => verify(null, manifest, key, signature));
+  const signer = findSigner(manifest, signatureFile, trustedKeys);
   if (signer === undefined) throw new KitError("manifest-signature");
   return signer;
+}
+
+/** Which of the keys made the signature over exactly these bytes; undefined if none did. */
+export function findSigner(
+  document: Uint8Array,
+  signatureFile: Uint8Array,
+  trustedKeys: readonly KeyObject[],
+): KeyObject | undefined {
+  const signature = decodeSignature(signatureFile);
+  if (signature === undefined) return undefined;
+  return trustedKeys.find((key) => verify(null, document, key, signature));
 }
 
 /**
