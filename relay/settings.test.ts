@@ -69,3 +69,21 @@ test("Q17. a key file that is not named lies where derper's does, or in the unit
     (error) => error instanceof KitError && error.problems[0]?.path === "keyFile (-c)",
   );
 });
+
+test("a relay that awaits its secrets starts without them, and without the option it does not", async (t) => {
+  const folder = await folderWithKey(t);
+  await writeFile(join(folder, "blank"), "\n");
+  for (const file of ["blank", "nowhere"]) {
+    const options = { meshPskFile: file, meshWith: "b.example", statusTokenFile: file };
+    const { meshKeys, statusToken } = await read(folder, { ...options, awaitSecrets: true });
+    assert.deepEqual([meshKeys, statusToken], [[], undefined]);
+    await assert.rejects(read(folder, options), KitError);
+    await assert.rejects(read(folder, { statusTokenFile: file }), KitError);
+  }
+  const come = { meshPskFile: "mesh.key", statusTokenFile: "mesh.key", awaitSecrets: true };
+  const { meshKeys, statusToken } = await read(folder, come);
+  assert.deepEqual([meshKeys, statusToken?.length], [[key], 32]);
+  await writeFile(join(folder, "wrong"), "badf00d\n");
+  for (const wrong of [{ meshPskFile: "wrong" }, { statusTokenFile: "wrong" }])
+    await assert.rejects(read(folder, { ...wrong, awaitSecrets: true }), KitError);
+});

@@ -6,6 +6,7 @@ import { posix, resolve } from "node:path";
 import process from "node:process";
 import { type AcmePlan, planAcme } from "./certificates/acme-plan.ts";
 import { createTrust } from "./client/transport.ts";
+import { isBlank } from "./config/files.ts";
 import { findModeFault, servesTls, usesAcme } from "./config/certificate-mode.ts";
 import { parseDuration } from "./config/duration.ts";
 import { loadOrCreateKeyFile } from "./config/key-file-io.ts";
@@ -82,7 +83,10 @@ export async function readSettings(config: RelayConfig, context: SettingsContext
   const privateKey = await readPrivateKey(config, absolute, here, context.log);
   const meshKeys = await readMeshKeys(config, absolute, here, context.log);
   const meshWith = parseMeshWith(config.meshWith) ?? [];
-  if (meshWith.length > 0 && meshKeys.length === 0) throw lacksMeshKey();
+  if (meshWith.length > 0 && meshKeys.length === 0) {
+    if (!config.awaitSecrets) throw lacksMeshKey();
+    context.log("there is no mesh key yet: until there is, and the relay is started again, there is no mesh");
+  }
   const rateLimit = await readRateLimit({ config, resolve: absolute });
   const statusToken = await readStatusToken({ config, resolve: absolute });
   const keepaliveMs = Math.max(0, milliseconds(config.tcpKeepaliveTime) || goKeepaliveMs);
@@ -122,8 +126,9 @@ export async function readRateLimit(
 export async function readStatusToken(
   settings: Pick<Settings, "config" | "resolve">,
 ): Promise<Buffer | undefined> {
-  const { statusTokenFile } = settings.config;
+  const { statusTokenFile, awaitSecrets } = settings.config;
   if (statusTokenFile === "") return undefined;
+  if (awaitSecrets && (await isBlank(settings.resolve(statusTokenFile)))) return undefined;
   try {
     return await readTokenDigest(settings.resolve(statusTokenFile));
   } catch (error) {
@@ -187,7 +192,7 @@ async function readPrivateKey(
 
 /** derper's order: the environment with -dev, else the setec server if there is one, else a file. */
 async function readMeshKeys(
-  { dev, secretsUrl, secretsPathPrefix, secretsCacheDir, meshPskFile }: RelayConfig,
+  { dev, secretsUrl, secretsPathPrefix, secretsCacheDir, meshPskFile, awaitSecrets }: RelayConfig,
   absolute: Settings["resolve"],
   here: Surroundings,
   log: SettingsContext["log"],
@@ -209,7 +214,8 @@ async function readMeshKeys(
     return parseMeshKeyText(text, name);
   }
   const file = meshPskFile ?? (await findMeshKeyFile(usualMeshKeyFiles(here))) ?? "";
-  return file === "" ? [] : loadMeshKeys(absolute(file));
+  if (file === "" || (awaitSecrets && (await isBlank(absolute(file))))) return [];
+  return loadMeshKeys(absolute(file));
 }
 
 /** Seconds since 1970. */

@@ -38,6 +38,11 @@ export async function readIfThere(file: string, message?: string): Promise<strin
   }
 }
 
+/** Whether a file is missing, or has nothing but white space. @throws KitError `file-unreadable` */
+export async function isBlank(file: string): Promise<boolean> {
+  return ((await readIfThere(file)) ?? "").trim() === "";
+}
+
 /**
  * Reads a text file, or makes it, with its folders and for its owner's eyes only, if there is none.
  *

@@ -294,6 +294,14 @@ export const relayConfigSchema = v.strictObject({
       example: "901a.derp.example.com,901b.derp.example.com",
     } satisfies OptionNotes),
   ),
+  awaitSecrets: v.pipe(
+    v.optional(v.boolean("has to be true or false"), false),
+    v.description(
+      "Start even while meshPskFile, statusTokenFile or admissionApiSecretFile is empty or not there: with no mesh, no " +
+        "/derpkit/status, and nobody admitted by the Tailscale API. What comes later counts when the relay is started again.",
+    ),
+    v.metadata({ flag: "await-secrets", ours: true } satisfies OptionNotes),
+  ),
   verifyClients: v.pipe(
     v.optional(v.boolean("has to be true or false"), false),
     v.description("Admit only clients that this machine's tailscaled knows."),
