@@ -21,6 +21,7 @@ const refused: UpdaterStatus = {
   format: 1,
   state: "refused",
   sequence: 41,
+  secrets: 3,
   version: "0.1.0+0123456789ab",
   digest: "0f".repeat(32),
   refusals: [{ code: "manifest-signature", message: "signed by nobody" }],
@@ -174,7 +175,7 @@ test("/healthz and metrics tell of the updater if they are to, and /healthz is a
     version: "0.0.0",
     bundle: null,
     state: "serving",
-    updater: { state: "refused", sequence: 41, code: "manifest-signature" },
+    updater: { state: "refused", sequence: 41, secrets: 3, code: "manifest-signature" },
   });
   assert.doesNotMatch(body, /signed by nobody/);
   const { body: varz } = await ask(relay, "/debug/varz");
@@ -188,7 +189,7 @@ test("an updater that says nothing is unknown in /healthz, and in no metric", as
   const { relay } = await startBareRelay(t, { stun: false, updaterStatusFile });
   const { head, body } = await ask(relay, "/healthz");
   assert.match(head, /^HTTP\/1\.1 200 OK\r\n/);
-  assert.match(body, /"updater":\{"state":"unknown","sequence":null,"code":null\}/);
+  assert.match(body, /"updater":\{"state":"unknown","sequence":null,"secrets":null,"code":null\}/);
   assert.doesNotMatch((await ask(relay, "/debug/varz")).body, /derpkit_updater/);
 });
 

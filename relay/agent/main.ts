@@ -1,40 +1,57 @@
 /** The updater of a machine: settings in, a relay that is what the region's manifest asks for. It runs until it is stopped. */
+import type { KeyObject } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeWhole } from "../config/files.ts";
+import { readIfThere, writeWhole } from "../config/files.ts";
 import { KitError, renderError } from "../errors.ts";
 import { buildAgents } from "../outbound/http.ts";
 import { type UpdaterEvent, renderUpdaterEvent } from "../updater/event.ts";
 import { Machine } from "../updater/machine.ts";
 import { manifestFile, maxManifestBytes, signatureFile } from "../updater/manifest.ts";
+import type { Service } from "../updater/service.ts";
 import { maxSignatureBytes } from "../updater/signature.ts";
 import { openManifest } from "../updater/signed-manifest.ts";
 import type { Source } from "../updater/source.ts";
 import { effectiveKeys, readBootKeys } from "../updater/trusted-keys.ts";
 import { startUpdater, type UpdaterStatus } from "../updater/updater.ts";
 import { version } from "../version.ts";
+import { areCredentials, writeCredentials } from "./credential-files.ts";
 import { httpSource } from "./http-source.ts";
 import { readInstanceSecrets } from "./instance-secrets.ts";
-import { credentialsFolder, parameterName, runFolder, updaterStatusFile } from "./places.ts";
+import { obtainSecrets, type ObtainedSecrets } from "./obtain-secrets.ts";
+import {
+  credentialsFolder,
+  findSealedNames,
+  parameterName,
+  parseSecretsArguments,
+  relayKeyFile,
+  relayUnit,
+  runFolder,
+  secretsUnit,
+  updaterStateFolder,
+  updaterStatusFile,
+} from "./places.ts";
 import { pruneRuntimes } from "./runtime.ts";
+import { SecretsWatch } from "./secrets-watch.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
 import { renderStatus } from "./status.ts";
-import { createSystemctl } from "./systemctl.ts";
+import { createSystemctl, type Systemctl } from "./systemctl.ts";
 import { createSystemdService } from "./systemd-service.ts";
 import { releasesInUse, takeOver, takeoverPlaces } from "./takeover.ts";
 
 const keyFolder = "/etc/derpkit";
 const root = "/opt/derpkit";
-/** On the volume that outlives the machine. */
-const stateFolder = "/var/lib/derpkit/updater";
 const unitFolder = "/etc/systemd/system";
 const runtimes = path.join(root, "runtimes");
 
 /** A region's nodes do not all ask at once: each waits from three quarters to five quarters of it. */
 const pollIntervalMs = 30_000;
 const secretsWithinMs = 60_000;
+/** A relay that is to be started waits no longer for newer ones. */
+const sealedWithinMs = 10_000;
+const settleMs = 1_000;
 /** A relay on a small machine needs some seconds to start. */
 const healthLimitMs = 60_000;
 /** The first one may wait for DNS to lead to it and for its certificate. */
@@ -48,7 +65,7 @@ function createSource(settings: AgentSettings): Source {
  * Leaves the relay's secrets where its unit takes them from: in memory, for nobody but root. What is there from before
  * stays while nothing newer can be had: a relay that is started again must not wait for others.
  */
-async function fetchSecrets(names: readonly string[]): Promise<void> {
+async function fetchInstanceSecrets(names: readonly string[]): Promise<void> {
   const { stack, node } = await readSettings(process.env, keyFolder);
   await mkdir(credentialsFolder, { recursive: true, mode: 0o700 });
   const present = await readdir(credentialsFolder);
@@ -58,24 +75,62 @@ async function fetchSecrets(names: readonly string[]): Promise<void> {
       agentFor: buildAgents({ env: process.env }),
       signal: AbortSignal.timeout(secretsWithinMs),
     });
-    for (const [name, value] of secrets)
-      await writeWhole(path.join(credentialsFolder, name), Buffer.from(`${value}\n`), 0o600);
+    await writeCredentials(credentialsFolder, names, secrets);
   } catch (error) {
     if (!names.every((name) => present.includes(name))) throw error;
     log(`the secrets are those from before\n${renderError(error)}`);
   }
 }
 
+/**
+ * The same with secrets that are sealed to the relay. It starts without those that there are not yet, and whatever goes wrong
+ * here: it has to be seen before anybody can seal anything to it.
+ */
+async function openSealedSecrets(names: readonly string[]): Promise<void> {
+  const settings = await readSettings(process.env, keyFolder);
+  const signal = AbortSignal.timeout(sealedWithinMs);
+  const { held, refusal } = await obtainSealed(settings, createSource(settings), signal);
+  if (refusal !== undefined) log(renderError(refusal));
+  if (held === undefined) return log("nothing is sealed to the relay yet");
+  await writeCredentials(credentialsFolder, names, held.secrets);
+  const missing = names.filter((name) => !held.secrets.has(name));
+  if (missing.length > 0) log(`the secrets of sequence ${held.sequence} have no ${missing.join(", no ")}`);
+}
+
+async function obtainSealed(
+  settings: AgentSettings,
+  source: Source,
+  signal: AbortSignal,
+): Promise<ObtainedSecrets> {
+  return obtainSecrets(
+    {
+      ...settings,
+      trustedKeys: await readTrustedKeys(settings),
+      source,
+      keyFile: relayKeyFile,
+      keptFile: path.join(updaterStateFolder, "secrets"),
+      settle: (until) => sleep(settleMs, undefined, { signal: until }),
+    },
+    signal,
+  );
+}
+
+/** The keys that the node trusts now: those it was booted with, or those that a manifest named since. */
+async function readTrustedKeys({ trustedKeys }: AgentSettings): Promise<readonly KeyObject[]> {
+  const state = await new Machine(root, undefined, updaterStateFolder).readState();
+  return effectiveKeys(readBootKeys(trustedKeys), state);
+}
+
 /** Whether this program can do its work on this machine; does nothing of it. @throws KitError if it cannot */
 async function check(): Promise<void> {
   const settings = await readSettings(process.env, keyFolder);
-  const state = await new Machine(root, undefined, stateFolder).readState();
+  const trustedKeys = await readTrustedKeys(settings);
   const source = createSource(settings);
   const signal = AbortSignal.timeout(60_000);
   const manifest = await source.fetch(manifestFile, { maxBytes: maxManifestBytes, signal });
   const signature = await source.fetch(signatureFile, { maxBytes: maxSignatureBytes, signal });
   if (manifest === undefined || signature === undefined) throw new KitError("delivery-unreadable");
-  openManifest({ manifest, signature }, effectiveKeys(readBootKeys(settings.trustedKeys), state));
+  openManifest({ manifest, signature }, trustedKeys);
 }
 
 async function run(): Promise<void> {
@@ -86,20 +141,38 @@ async function run(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.resolve(signal));
   process.on("SIGHUP", () => waking.wake());
   await mkdir(runFolder, { recursive: true });
+  const source = createSource(settings);
+  const systemctl = createSystemctl();
+  const service = createSystemdService({
+    node: settings.node,
+    unitFolder,
+    etc: "/etc",
+    runtimes,
+    runningFile: path.join(runFolder, "running"),
+    systemctl,
+  });
+  const secrets = new SecretsWatch({
+    names: async () => findSealedNames((await readIfThere(path.join(unitFolder, secretsUnit))) ?? ""),
+    obtain: (signal) =>
+      obtainSealed(settings, source, AbortSignal.any([signal, AbortSignal.timeout(secretsWithinMs)])),
+    isInPlace: (names, values) => areCredentials(credentialsFolder, names, values),
+    restart: (signal) => restartRelay(updater.status().running?.digest, service, systemctl, signal),
+    log,
+  });
+  const ending = new AbortController();
+  void stopping.promise.then(() => ending.abort());
+  const show = (status: UpdaterStatus, isTrying: boolean): Promise<void> => {
+    const { sequence, refusals } = secrets.status;
+    const all = { ...status, secrets: sequence, refusals: [...status.refusals, ...refusals] };
+    return writeStatus(renderStatus(all, isTrying, new Date()));
+  };
 
   await using updater = startUpdater({
     ...settings,
-    source: createSource(settings),
+    source,
     root,
-    stateFolder,
-    service: createSystemdService({
-      node: settings.node,
-      unitFolder,
-      etc: "/etc",
-      runtimes,
-      runningFile: path.join(runFolder, "running"),
-      systemctl: createSystemctl(),
-    }),
+    stateFolder: updaterStateFolder,
+    service,
     pollInterval: pollIntervalMs,
     healthLimit: healthLimitMs,
     firstHealthLimit: firstHealthLimitMs,
@@ -110,8 +183,9 @@ async function run(): Promise<void> {
       if (event.kind === "trying") void show(updater.status(), true);
     },
     async onRound(status) {
-      await show(status, false);
       const { running } = status;
+      await secrets.round(running !== undefined, ending.signal);
+      await show(status, false);
       if (running === undefined) return;
       const releases = [running.digest, ...(await releasesInUse(places))];
       if (await takeOver(path.join(root, "releases", running.digest), places, log)) {
@@ -127,8 +201,23 @@ async function run(): Promise<void> {
   log(`${await stopping.promise}: stopping; the relay goes on`);
 }
 
-function show(status: UpdaterStatus, isTrying: boolean): Promise<void> {
-  return writeStatus(renderStatus(status, isTrying, new Date()));
+/** Starts the relay again with the sockets it has, as an upgrade does, and waits until it is healthy. */
+async function restartRelay(
+  digest: string | undefined,
+  service: Service,
+  systemctl: Systemctl,
+  signal: AbortSignal,
+): Promise<void> {
+  const release = digest && (await new Machine(root, undefined, updaterStateFolder).findRelease(digest));
+  if (!release) return;
+  // Starts that failed count against those to come.
+  await systemctl("reset-failed", relayUnit);
+  const { ok, text } = await systemctl("restart", relayUnit);
+  if (!ok)
+    throw new KitError("relay-exited", {
+      message: `The relay does not start with its new secrets: ${text.trim()}.`,
+    });
+  await service.healthy(release, AbortSignal.any([signal, AbortSignal.timeout(healthLimitMs)]));
 }
 
 /** A clock whose sleep somebody may end. */
@@ -165,10 +254,15 @@ function log(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-const [mode, ...names] = process.argv.slice(2);
+async function fetchSecrets(args: readonly string[]): Promise<void> {
+  const { channel, names } = parseSecretsArguments(args);
+  await (channel === "sealed" ? openSealedSecrets(names) : fetchInstanceSecrets(names));
+}
+
+const [mode, ...args] = process.argv.slice(2);
 try {
   if (mode === "--check") await check();
-  else if (mode === "--secrets") await fetchSecrets(names);
+  else if (mode === "--secrets") await fetchSecrets(args);
   else await run();
 } catch (error) {
   log(renderError(error));

@@ -10,7 +10,7 @@ const stateOf = (
 ): string =>
   JSON.parse(
     renderStatus(
-      { running, sequence: 7, refusals: codes.map((code) => ({ code, message: "why" })) },
+      { running, sequence: 7, secrets: 3, refusals: codes.map((code) => ({ code, message: "why" })) },
       isTrying,
       at,
     ),
@@ -18,7 +18,7 @@ const stateOf = (
 
 test("a status says what runs, which manifest was accepted, and why a newer one was not", () => {
   const text = renderStatus(
-    { running, sequence: 7, refusals: [{ code: "manifest-signature", message: "not signed" }] },
+    { running, sequence: 7, secrets: 3, refusals: [{ code: "manifest-signature", message: "not signed" }] },
     false,
     at,
   );
@@ -26,6 +26,7 @@ test("a status says what runs, which manifest was accepted, and why a newer one 
     format: 1,
     state: "refused",
     sequence: 7,
+    secrets: 3,
     version: running.version,
     digest: running.sha256,
     refusals: [{ code: "manifest-signature", message: "not signed" }],
@@ -42,8 +43,8 @@ test("a delivery that cannot be reached is told from one that is refused, and bo
 });
 
 test("before anything was accepted there is nothing to tell", () => {
-  const { sequence, version, digest } = JSON.parse(
-    renderStatus({ running: undefined, sequence: undefined, refusals: [] }, false, at),
+  const { sequence, secrets, version, digest } = JSON.parse(
+    renderStatus({ running: undefined, sequence: undefined, secrets: undefined, refusals: [] }, false, at),
   );
-  assert.deepEqual([sequence, version, digest], [null, null, null]);
+  assert.deepEqual([sequence, secrets, version, digest], [null, null, null, null]);
 });

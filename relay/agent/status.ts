@@ -2,13 +2,20 @@
 import type { UpdaterStatus as WrittenStatus } from "../status/updater-status.ts";
 import type { UpdaterStatus } from "../updater/updater.ts";
 
+/** How the node's release does, and its sealed secrets. */
+export interface AgentStatus extends UpdaterStatus {
+  /** The highest sequence of theirs that was accepted. */
+  readonly secrets: number | undefined;
+}
+
 /** @param isTrying true while a new release is being tried */
-export function renderStatus(status: UpdaterStatus, isTrying: boolean, at: Date): string {
-  const { running, sequence, refusals } = status;
+export function renderStatus(status: AgentStatus, isTrying: boolean, at: Date): string {
+  const { running, sequence, secrets, refusals } = status;
   const written: WrittenStatus = {
     format: 1,
     state: isTrying ? "updating" : stateOf(refusals),
     sequence: sequence ?? null,
+    secrets: secrets ?? null,
     version: running?.version ?? null,
     digest: running?.sha256 ?? null,
     refusals: refusals.map(({ code, message }) => ({ code, message })),

@@ -49,6 +49,7 @@ test("the updater's status is shown whole, messages included, and as unknown whe
     format: 1 as const,
     state: "refused" as const,
     sequence: 3,
+    secrets: 2,
     version: null,
     digest: null,
     refusals: [{ code: "bundle-tampered", message: "relay.mjs has another digest." }],

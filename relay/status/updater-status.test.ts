@@ -7,6 +7,7 @@ const status: UpdaterStatus = {
   format: 1,
   state: "refused",
   sequence: 123,
+  secrets: 7,
   version: "0.1.0+0123456789ab",
   digest: "0f".repeat(32),
   refusals: [
@@ -19,6 +20,7 @@ const fresh: UpdaterStatus = {
   ...status,
   state: "updating",
   sequence: null,
+  secrets: null,
   version: null,
   digest: null,
   refusals: [],
@@ -28,6 +30,11 @@ test("a status is read as it was written, and what a newer updater adds is left 
   for (const written of [status, fresh, { ...status, at: "2026-11-30T21:00:00.123Z" }])
     assert.deepEqual(parseUpdaterStatus(JSON.stringify(written)), written);
   assert.deepEqual(parseUpdaterStatus(JSON.stringify({ ...status, colour: "red" })), status);
+});
+
+test("an updater from before there were sealed secrets has none", () => {
+  const { secrets: _, ...written } = status;
+  assert.equal(parseUpdaterStatus(JSON.stringify(written))?.secrets, null);
 });
 
 test("every code of the table of errors is one that a status may have", () => {
@@ -44,6 +51,7 @@ test("what is no status is none", () => {
     { sequence: -1 },
     { sequence: 1.5 },
     { sequence: undefined },
+    { secrets: -1 },
     { version: 1 },
     { digest: "0F".repeat(32) },
     { digest: "0f" },
@@ -65,9 +73,19 @@ test("what is no status is none", () => {
 });
 
 test("everybody may know the state, the sequence and the first refusal's code, and nothing else", () => {
-  assert.deepEqual(summariseUpdater(status), { state: "refused", sequence: 123, code: "manifest-signature" });
-  assert.deepEqual(summariseUpdater(fresh), { state: "updating", sequence: null, code: null });
-  assert.deepEqual(summariseUpdater(undefined), { state: "unknown", sequence: null, code: null });
+  assert.deepEqual(summariseUpdater(status), {
+    state: "refused",
+    sequence: 123,
+    secrets: 7,
+    code: "manifest-signature",
+  });
+  assert.deepEqual(summariseUpdater(fresh), { state: "updating", sequence: null, secrets: null, code: null });
+  assert.deepEqual(summariseUpdater(undefined), {
+    state: "unknown",
+    sequence: null,
+    secrets: null,
+    code: null,
+  });
 });
 
 test("metrics have what is known, and nothing where nobody says anything", () => {

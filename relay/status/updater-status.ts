@@ -16,6 +16,8 @@ export const updaterStatusSchema = v.object({
   state: v.picklist(["current", "updating", "refused", "unreachable"]),
   /** The highest that was accepted; null before the first. */
   sequence: v.nullable(count),
+  /** The same of secrets that are sealed to the relay; null where there are none, or by another way. */
+  secrets: v.optional(v.nullable(count), null),
   /** Of the release that runs, and the SHA-256 of its relay, lower-case hex; null if none does. */
   version: v.nullable(v.pipe(v.string(), v.maxLength(200))),
   digest: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
@@ -37,6 +39,8 @@ export interface UpdaterSummary {
   /** `unknown` if there is no file, or none that can be read. */
   readonly state: UpdaterStatus["state"] | "unknown";
   readonly sequence: number | null;
+  /** The sequence of its sealed secrets. */
+  readonly secrets: number | null;
   /** Of the first refusal. */
   readonly code: string | null;
 }
@@ -53,9 +57,9 @@ export function parseUpdaterStatus(text: string): UpdaterStatus | undefined {
 
 /** Leaves out what is not for everybody: a refusal's message may name places and files. */
 export function summariseUpdater(status: UpdaterStatus | undefined): UpdaterSummary {
-  if (status === undefined) return { state: "unknown", sequence: null, code: null };
-  const { state, sequence, refusals } = status;
-  return { state, sequence, code: refusals[0]?.code ?? null };
+  if (status === undefined) return { state: "unknown", sequence: null, secrets: null, code: null };
+  const { state, sequence, secrets, refusals } = status;
+  return { state, sequence, secrets, code: refusals[0]?.code ?? null };
 }
 
 /** A status as metrics show it. */
