@@ -7,6 +7,7 @@ import { credentialsOf, findSecretFault } from "./bootstrap/credentials.ts";
 import { listMeshEntries, type MeshPlace } from "./bootstrap/mesh.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { NodeIdentity, PlannedNode, Site } from "./clouds/cloud.ts";
+import { secretChannelOf } from "./clouds/secret-channel.ts";
 import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
 import type { Dns, PlannedRecord } from "./dns/dns.ts";
 import { pendingPin } from "./derpmap/build.ts";
@@ -160,6 +161,7 @@ function describe(
       clientRate: region.clientRate,
       mesh: region.mesh,
       statusToken: region.statusToken,
+      secretChannel: secretChannelOf(region.cloud),
       meshKeyFile,
       meshWith: mesh.length === 0 ? undefined : pulumi.output(mesh).apply(renderMeshWith),
       updaterStatusFile: region.cloud === "local" ? undefined : updaterStatusFile,

@@ -77,7 +77,13 @@ export class MachineDelivery implements AsyncDisposable {
     const bytes = await fetchRuntime(archive, path.join(homedir(), ".cache/derpkit/runtimes"), process.env);
     const updater = release.updater ?? (await updaterBundle());
     const own = { name, derpPort: 443, stunPort: 3478 };
-    const machines = buildMachineFiles({ http: false, admission: {} }, [own], updater, archive, bytes);
+    const machines = buildMachineFiles(
+      { cloud: "hetzner", http: false, admission: {} },
+      [own],
+      updater,
+      archive,
+      bytes,
+    );
     const units = machines.ofNodes.get(name) ?? new Map<string, Uint8Array>();
     const commands = [...commandUnits(this.server.url)].map(
       ([unit, text]) => [`units/${name}/${unit}`, Buffer.from(text)] as const,

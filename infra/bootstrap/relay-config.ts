@@ -1,7 +1,7 @@
 /** The configuration file of a node's relay. Pure. */
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
-import { currentFolder } from "../../relay/agent/places.ts";
+import { currentFolder, type SecretChannel } from "../../relay/agent/places.ts";
 import { allowListFile, rateConfigFile } from "../../relay/updater/manifest.ts";
 import { credentialFile, credentialsOf, type SecretNames } from "./credentials.ts";
 
@@ -35,6 +35,8 @@ export interface RelaySettings<Text> extends SecretNames {
   };
   /** What each client may send, delivered as a file of the release; undefined for no limit. */
   readonly clientRate?: object | undefined;
+  /** How its secrets reach its machine; undefined where they are there from the start. */
+  readonly secretChannel?: SecretChannel | undefined;
   /** The mesh key's file where it is no credential. */
   readonly meshKeyFile?: string | undefined;
   /** The region's other relays, in the relay's notation; undefined if it is to know of none. */
@@ -44,13 +46,16 @@ export interface RelaySettings<Text> extends SecretNames {
 /** Builds a relay's configuration: what equals the relay's default is left out, and keys are sorted. */
 export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConfig<Text> {
   const { hostName, listen, stunPort, certificates, addresses, http, updaterStatusFile } = settings;
-  const { admission, clientRate, meshKeyFile, meshWith } = settings;
+  const { admission, clientRate, meshKeyFile, meshWith, secretChannel } = settings;
+  const credentials = credentialsOf(settings);
   const { verifyClientUrl, allow, tailnetApi } = admission;
   const defaults = v.getDefaults(relayConfigSchema);
   return sortMembers({
     ...(certificates === "acme-ip" ? { acmeIps: addresses } : {}),
     ...(tailnetApi === undefined ? {} : { admissionApiClientId: tailnetApi.clientId }),
     ...(allow === undefined ? {} : { admissionList: `${currentFolder}/${allowListFile}` }),
+    // Only a relay that runs has a key that others can seal to.
+    ...(credentials.length > 0 && secretChannel === "sealed" ? { awaitSecrets: true } : {}),
     certMode: certificates,
     // On a machine a relay that goes is mostly followed by its successor, and whoever comes meanwhile waits for both.
     ...(updaterStatusFile === undefined ? {} : { drain: "2s" }),
@@ -64,9 +69,7 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
     ...(stunPort === defaults.stunPort ? {} : { stunPort }),
     ...(updaterStatusFile === undefined ? {} : { updaterStatusFile }),
     ...(verifyClientUrl === undefined ? {} : { verifyClientUrl }),
-    ...Object.fromEntries(
-      credentialsOf(settings).map(({ kind }) => [kind.option, credentialFile(kind.name)]),
-    ),
+    ...Object.fromEntries(credentials.map(({ kind }) => [kind.option, credentialFile(kind.name)])),
   });
 }
 

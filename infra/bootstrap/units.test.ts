@@ -1,8 +1,22 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
+import { findSealedNames } from "../../relay/agent/places.ts";
+import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { renderUnits, type UnitSettings } from "./units.ts";
 
-const settings: UnitSettings = { derpPort: 443, stunPort: 3478, http: false, credentials: [] };
+const canVerify = spawnSync("systemd-analyze", ["--version"]).status === 0;
+
+const settings: UnitSettings = {
+  derpPort: 443,
+  stunPort: 3478,
+  http: false,
+  credentials: [],
+  secretChannel: "instance",
+};
 
 /** The values of a setting in a unit, in their order. */
 function valuesOf(unit: string | undefined, name: string): string[] {
@@ -69,6 +83,40 @@ test("what a relay is told in secret comes as a credential", () => {
   assert.match(units.get("derpkit-secrets.service") ?? "", /updater\.mjs --secrets tailnet-api$/m);
   assert.deepEqual(valuesOf(units.get("derpkit-relay.service"), "Requires"), ["derpkit-secrets.service"]);
   assert.ok(!renderUnits(settings).has("derpkit-secrets.service"));
+});
+
+test("what is sealed to the relay may come later: without it the relay starts, each credential a line with nothing in it", () => {
+  const units = renderUnits({ ...settings, credentials: ["mesh-key"], secretChannel: "sealed" });
+  const relay = units.get("derpkit-relay.service");
+  assert.deepEqual(valuesOf(relay, "LoadCredential"), ["mesh-key:/run/derpkit/credentials/mesh-key"]);
+  assert.deepEqual(valuesOf(relay, "SetCredential"), ["mesh-key:\\n"]);
+  assert.deepEqual(valuesOf(relay, "Requires"), []);
+  assert.ok(valuesOf(relay, "Wants").includes("derpkit-secrets.service"));
+  assert.ok(valuesOf(relay, "After").includes("derpkit-secrets.service"));
+  const secrets = units.get("derpkit-secrets.service");
+  assert.deepEqual(findSealedNames(secrets ?? ""), ["mesh-key"]);
+  assert.deepEqual(valuesOf(secrets, "RequiresMountsFor"), ["/var/lib/derpkit"]);
+  assert.deepEqual(valuesOf(secrets, "ReadWritePaths"), ["-/var/lib/derpkit/updater"]);
+});
+
+test("systemd understands every unit", { skip: !canVerify && "there is no systemd here" }, (t) => {
+  for (const secretChannel of ["instance", "sealed"] as const) {
+    const folder = temporaryFolder(t);
+    const units = renderUnits({ ...settings, http: true, credentials: ["mesh-key"], secretChannel });
+    for (const [name, text] of units) writeFileSync(join(folder, name), text);
+    const { stderr } = spawnSync(
+      "systemd-analyze",
+      ["verify", ...[...units.keys()].map((name) => join(folder, name))],
+      {
+        encoding: "utf8",
+        env: { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` },
+      },
+    );
+    const about = stderr
+      .split("\n")
+      .filter((line) => /derpkit-/.test(line) && !/is not executable|Failed to load environment/.test(line));
+    assert.deepEqual(about, []);
+  }
 });
 
 test("every unit that is named is there, and every variable is systemd's to fill in", () => {

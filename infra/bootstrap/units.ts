@@ -9,8 +9,12 @@ import {
   credentialsFolder,
   currentFolder,
   relayUnit,
+  renderSecretsArguments,
   runFolder,
+  type SecretChannel,
+  secretsUnit,
   updaterFile,
+  updaterStateFolder,
 } from "../../relay/agent/places.ts";
 
 /** Fixed, because files on the volume outlive the machine that wrote them. */
@@ -25,6 +29,8 @@ export interface UnitSettings {
   readonly http: boolean;
   /** Names of the credentials that the relay is given. */
   readonly credentials: readonly string[];
+  /** How they reach the machine. */
+  readonly secretChannel: SecretChannel;
 }
 
 const sockets = {
@@ -41,9 +47,7 @@ export function renderUnits(settings: UnitSettings): ReadonlyMap<string, string>
     [sockets.derp, renderSocket("DERP", `ListenStream=${derpPort}`, "derp", stream)],
     [sockets.stun, renderSocket("STUN", `ListenDatagram=${stunPort}`, "stun", datagram)],
     ...(http ? [[sockets.http, renderSocket("HTTP", "ListenStream=80", "http", stream)] as const] : []),
-    ...(settings.credentials.length === 0
-      ? []
-      : [["derpkit-secrets.service", renderSecrets(settings.credentials)] as const]),
+    ...(settings.credentials.length === 0 ? [] : [[secretsUnit, renderSecrets(settings)] as const]),
     ["derpkit-updater.service", updater],
     ["derpkit-updater-back.service", updaterBack],
     ["derpkit-retry.service", renderRetry(http)],
@@ -76,14 +80,15 @@ function socketsOf(http: boolean): string {
   return [sockets.derp, sockets.stun, ...(http ? [sockets.http] : [])].join(" ");
 }
 
-function renderRelay({ http, credentials }: UnitSettings): string {
+function renderRelay(settings: UnitSettings): string {
+  const { http } = settings;
   const own = socketsOf(http);
   return `[Unit]
 Description=derpkit: DERP relay
 Wants=network-online.target ${own} derpkit-retry.timer
 After=network-online.target ${own}
 RequiresMountsFor=/var/lib/derpkit
-${credentials.length === 0 ? "" : "Requires=derpkit-secrets.service\nAfter=derpkit-secrets.service\n"}# Five starts in a minute, and its sockets are closed with it.
+${renderSecretsBefore(settings)}# Five starts in a minute, and its sockets are closed with it.
 StartLimitIntervalSec=60
 StartLimitBurst=5
 
@@ -103,7 +108,7 @@ WatchdogSec=30
 TimeoutStartSec=120
 TimeoutStopSec=30
 KillMode=mixed
-${credentials.map((name) => `LoadCredential=${name}:${credentialsFolder}/${name}\n`).join("")}
+${renderCredentials(settings)}
 User=${relayUser.name}
 Group=${relayUser.name}
 StateDirectory=derpkit/relay
@@ -158,17 +163,40 @@ WantedBy=multi-user.target
 `;
 }
 
-/** They are fetched anew at each start of the relay, and kept in memory only. */
-function renderSecrets(names: readonly string[]): string {
+/** A relay that others seal to starts without secrets as well: its key has to be seen before there can be any. */
+function renderSecretsBefore({ credentials, secretChannel }: UnitSettings): string {
+  if (credentials.length === 0) return "";
+  return `${secretChannel === "sealed" ? "Wants" : "Requires"}=${secretsUnit}\nAfter=${secretsUnit}\n`;
+}
+
+/** What is set is the default of what cannot be loaded: a line with nothing in it. */
+function renderCredentials({ credentials, secretChannel }: UnitSettings): string {
+  return credentials
+    .map(
+      (name) =>
+        `LoadCredential=${name}:${credentialsFolder}/${name}\n` +
+        (secretChannel === "sealed" ? `SetCredential=${name}:\\n\n` : ""),
+    )
+    .join("");
+}
+
+/** The sealed ones are opened with the key on the volume, and kept there as they came. */
+const sealedMounts = `RequiresMountsFor=/var/lib/derpkit\n`;
+const sealedService = `ReadWritePaths=-${updaterStateFolder}\nTimeoutStartSec=60\n`;
+
+/** They are fetched anew at each start of the relay, and are in clear in memory only. */
+function renderSecrets({ credentials, secretChannel }: UnitSettings): string {
+  const isSealed = secretChannel === "sealed";
   return `[Unit]
 Description=derpkit: fetches the relay's secrets
 Wants=network-online.target
 After=network-online.target
-
+${isSealed ? sealedMounts : ""}
 [Service]
 Type=oneshot
 EnvironmentFile=/etc/derpkit/stage0.env
-ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/${updaterFile} --secrets ${names.join(" ")}
+ExecStart=/opt/derpkit/updater/runtime/runtime /opt/derpkit/updater/${updaterFile} ${renderSecretsArguments(secretChannel, credentials)}
+${isSealed ? sealedService : ""}\
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict

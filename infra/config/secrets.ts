@@ -7,6 +7,7 @@
 import type { Problem } from "../../relay/errors.ts";
 import { credentialKinds, namedAt } from "../bootstrap/credentials.ts";
 import type { CloudName } from "../clouds/places.ts";
+import { secretChannelOf } from "../clouds/secret-channel.ts";
 import { secretsOfDelivery } from "./delivery.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, type Report, valid } from "./raw.ts";
@@ -92,13 +93,10 @@ export function findSecretReferences(raw: unknown): SecretReference[] {
   });
 }
 
-/** Clouds that have a way of their own for a secret to reach one machine and no other. */
-const secretClouds: ReadonlySet<CloudName> = new Set(["aws"]);
-
 /**
  * Refuses secrets that cannot reach the region's machines.
  *
- * @param delivery as it was written: what is sealed to a machine goes beside its releases, if the stack publishes those
+ * @param delivery as it was written
  */
 export function checkSecretChannel(
   cloud: CloudName,
@@ -116,8 +114,9 @@ export function checkSecretChannel(
   }
 }
 
+/** What is sealed goes where the releases are, so the stack has to be the one that puts them there. */
 export function hasSecretChannel(cloud: CloudName, delivery: unknown): boolean {
-  return secretClouds.has(cloud) || membersOf(delivery)["s3"] !== undefined;
+  return secretChannelOf(cloud) === "instance" || membersOf(delivery)["s3"] !== undefined;
 }
 
 /** Why, as a clause. */

@@ -6,6 +6,7 @@ import { stage1 } from "../bootstrap/stage1.ts";
 import { renderSystemFiles } from "../bootstrap/system-files.ts";
 import { renderUnits } from "../bootstrap/units.ts";
 import { architectureOf } from "../clouds/architecture.ts";
+import { secretChannelOf } from "../clouds/secret-channel.ts";
 import type { FleetNode } from "../clouds/cloud.ts";
 import type { FleetConfig, RegionConfig } from "../config/fleet.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
@@ -29,13 +30,14 @@ export function runtimeOf(
 
 /** Puts the files of a region's machines together. @param archive the bytes of `runtime` */
 export function buildMachineFiles(
-  region: Pick<RegionConfig, "http"> & SecretNames,
+  region: Pick<RegionConfig, "cloud" | "http"> & SecretNames,
   nodes: readonly Pick<FleetNode, "name" | "derpPort" | "stunPort">[],
   updater: Pick<RelayBundle, "code">,
   runtime: RuntimeArchive,
   archive: Uint8Array,
 ): MachineFiles {
-  const { http } = region;
+  const { http, cloud } = region;
+  const secretChannel = secretChannelOf(cloud);
   const credentials = credentialsOf(region).map(({ kind }) => kind.name);
   return {
     shared: new Map<string, Uint8Array>([
@@ -45,7 +47,7 @@ export function buildMachineFiles(
     ]),
     ofNodes: new Map(
       nodes.map(({ name, derpPort, stunPort }) => {
-        const units = [...renderUnits({ derpPort, stunPort, http, credentials })];
+        const units = [...renderUnits({ derpPort, stunPort, http, credentials, secretChannel })];
         const system = [...renderSystemFiles(name)];
         return [
           name,
