@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cloud } from "./clouds/cloud.ts";
 import type { RegionConfig } from "./config/fleet.ts";
 import { noDns, type PlannedRecord } from "./dns/dns.ts";
+import type { ReleaseStore } from "./delivery/delivery.ts";
 import { type Gate, noGate } from "./gate.ts";
 import { RelayFleet } from "./relay-fleet.ts";
 import { type Declared, declaredAre, recordResources, valueOf } from "./testing/recorded.ts";
@@ -75,6 +76,8 @@ function knownAfterUp(): pulumi.Output<string> {
 
 const ipv4 = (node: string): string => `192.0.2.${node.charCodeAt(3) - 96}`;
 const alfa = regionOf({ addresses: ["ipv4"] });
+/** Where machines have a way of their own to secrets. */
+const aws = { cloud: "aws", location: "eu-central-1" } as const;
 const bravo = regionOf({
   id: 902,
   code: "bravo",
@@ -185,7 +188,7 @@ test("a machine boots with its node's names and the folder of its region's relea
 test("a machine is given the secrets that its region's admission names, and no machine another's", async () => {
   const { given, booted, cloudOf } = fakeCloud(ipv4);
   const admission = { tailnetApi: { clientId: "kReader", secret: "reader" } };
-  const regions = [alfa, regionOf({ id: 902, code: "bravo", admission })];
+  const regions = [alfa, regionOf({ ...aws, id: 902, code: "bravo", admission })];
   const fleet = new RelayFleet("secrets", { regions, cloudOf, dns: noDns(300), ...common });
   const [, node] = await valueOf(pulumi.output(fleet.nodes));
   assert.deepEqual(
@@ -199,6 +202,45 @@ test("a machine is given the secrets that its region's admission names, and no m
   assert.doesNotMatch(JSON.stringify([node, ...booted]), /secret-of-reader/);
 });
 
+test("where machines have no way to secrets, those are sealed to the key that each relay has told, and waited for", async () => {
+  const { given, cloudOf } = fakeCloud(ipv4);
+  const sealed: string[] = [];
+  const waited: string[] = [];
+  const release = pulumi.output({ sequence: 7, content: "one" });
+  const resource = (type: string): pulumi.Resource => new pulumi.ComponentResource(type, "sealing");
+  const store: ReleaseStore = {
+    publish: () => ({ release, resources: [] }),
+    seal(region, node, key, secrets, after) {
+      key.apply((hex) => sealed.push(`${region.code} ${node} ${hex}: ${[...secrets.keys()].join(", ")}`));
+      waited.push(...after.map(typeOf));
+      return { release, resources: [] };
+    },
+  };
+  const gate: Gate = {
+    learnKeys: (region) => ({
+      keys: pulumi.output(Object.fromEntries(region.nodes.map(({ name }) => [name, `key of ${name}`]))),
+      resource: resource("test:Learned"),
+    }),
+    createGate(_, { secrets, closed }, name) {
+      waited.push(`${name}: ${[...secrets.keys()].join(", ")}, closed ${closed}`);
+      return [];
+    },
+  };
+  const admission = { tailnetApi: { clientId: "kReader", secret: "reader" } };
+  const region = regionOf({ admission, statusToken: "statusReader", nodes: [{}, {}] });
+  const delivery = { url: "https://downloads.example.com", createStore: () => store };
+  const args = { regions: [region], cloudOf, dns: noDns(300), ...common, delivery, gate };
+  const fleet = new RelayFleet("sealing", args);
+  assert.deepEqual(Object.keys(fleet.releases), ["alfa", "alfa/901a", "alfa/901b"]);
+  await valueOf(fleet.releases["alfa/901b"] ?? release);
+  assert.deepEqual(sealed, [
+    "alfa 901a key of 901a: status-token, tailnet-api",
+    "alfa 901b key of 901b: status-token, tailnet-api",
+  ]);
+  assert.deepEqual(waited, ["test:Learned", "test:Learned", "sealing-901: 901a, 901b, closed true"]);
+  assert.deepEqual([...given.values()], [[], []]);
+});
+
 /** What each node's relay is told of the others. */
 async function meshOf(name: string, region: RegionConfig, cloudOf: () => Cloud) {
   const fleet = new RelayFleet(name, { regions: [region], cloudOf, dns: noDns(300), ...common });
@@ -209,7 +251,7 @@ test("relays of a region are told of all others of it, and of none of another", 
   const { cloudOf, given } = fakeCloud(ipv4);
   const region = { mesh: "keys", statusToken: "statusReader", nodes: [{}, { derpPort: 8443 }, {}] };
   const fleet = new RelayFleet("mesh", {
-    regions: [alfa, regionOf({ id: 902, code: "bravo", ...region })],
+    regions: [alfa, regionOf({ ...aws, id: 902, code: "bravo", ...region })],
     cloudOf,
     dns: noDns(300),
     ...common,
@@ -276,6 +318,7 @@ test("a retired region is protected no longer and not in the derpMap; one whose 
 test("waves follow each other: machines of one wait for what earlier ones have to show, and a region that is skipped shows nothing and is in no map", async () => {
   const { cloudOf, waitedFor } = fakeCloud(ipv4);
   const gate: Gate = {
+    learnKeys: () => undefined,
     createGate: ({ code, isUnproven }, _, name, options) =>
       isUnproven ? [] : [new pulumi.ComponentResource(`gate:${code}`, name, {}, options)],
   };

@@ -8,6 +8,7 @@ import type { DerpMap } from "./derpmap/derp-map.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
 import type { Gate } from "./gate.ts";
 import { RelayRegion, type RelayRegionArgs } from "./relay-region.ts";
+import { type RolledOut, rollOut } from "./roll-out.ts";
 
 export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot" | "secretOf"> {
   /** Undefined where no machine needs any. */
@@ -35,7 +36,7 @@ export class RelayFleet extends pulumi.ComponentResource {
   readonly nodes: readonly PlannedNode[];
   /** Of all nodes that have a name of their own, whether somebody makes them or not. */
   readonly records: readonly PlannedRecord[];
-  /** What the stack publishes, by the region's code. */
+  /** What the stack publishes, by the region's code, or by `<code>/<node>`. */
   readonly releases: Readonly<Record<string, pulumi.Output<Release>>>;
 
   constructor(name: string, args: RelayFleetArgs, options?: pulumi.ComponentResourceOptions) {
@@ -43,22 +44,20 @@ export class RelayFleet extends pulumi.ComponentResource {
     const { regions: configs, cloudOf, delivery, gate, ...shared } = args;
     const store = delivery?.createStore?.(`${name}-releases`, this);
     const components: RelayRegion[] = [];
-    const releases = new Map<string, pulumi.Output<Release>>();
+    const releases: RolledOut["releases"][number][] = [];
     const gates: pulumi.Resource[] = [];
     for (const wave of groupByWave(configs)) {
       const after = [...gates];
       for (const region of wave) {
-        const { id, cloud, generation } = region;
+        const { id, cloud } = region;
         const regionArgs = { region, cloud: cloudOf(cloud), after, ...shared };
         const component = new RelayRegion(`${name}-${id}`, regionArgs, { parent: this });
         components.push(component);
         if (cloud === "local") continue;
-        const published = store?.publish(region, component.region.nodes, after);
-        if (published !== undefined) releases.set(region.code, published.release);
-        const before = [...component.machines, ...(published?.resources ?? [])];
-        const behind = { parent: component, dependsOn: before };
-        const expected = { generation, release: published?.release };
-        gates.push(...gate.createGate(component.region, expected, `${name}-${id}`, behind));
+        const given = { store, gate, after, secretOf: shared.secretOf };
+        const rolled = rollOut(component, region, given, `${name}-${id}`);
+        releases.push(...rolled.releases);
+        gates.push(...rolled.gates);
       }
     }
     components.sort((a, b) => a.region.id - b.region.id);

@@ -1,9 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { updaterStatusFile } from "../relay/agent/places.ts";
 import { renderMeshWith } from "../relay/config/mesh.ts";
-import { KitError, renderError } from "../relay/errors.ts";
 import { type BootSettings, renderCloudInit } from "./bootstrap/cloud-init.ts";
-import { credentialsOf, findSecretFault } from "./bootstrap/credentials.ts";
 import { listMeshEntries, type MeshPlace } from "./bootstrap/mesh.ts";
 import { buildRelayConfig } from "./bootstrap/relay-config.ts";
 import type { NodeIdentity, PlannedNode, Site } from "./clouds/cloud.ts";
@@ -12,6 +10,7 @@ import type { NodeConfig, RegionConfig } from "./config/fleet.ts";
 import type { Dns, PlannedRecord } from "./dns/dns.ts";
 import { pendingPin } from "./derpmap/build.ts";
 import { planRecords } from "./dns/records.ts";
+import { secretsOf } from "./secrets.ts";
 
 /** What every machine of the fleet boots with. */
 export type FleetBoot = Pick<BootSettings, "stack" | "trustedKeys" | "deliveryUrl">;
@@ -52,7 +51,9 @@ export class RelayNode extends pulumi.ComponentResource {
     const served = this.records.filter((record) => dns.serves(record.name));
     const after = [...dns.createRecords(served, name, kept), ...args.after];
     const userData = (volumeDevice: string): string => renderUserData(args, volumeDevice);
-    const boot = { userData, after, secrets: secretsOf(args) };
+    const secrets =
+      secretChannelOf(region.cloud) === "instance" ? secretsOf(region, args.secretOf) : new Map();
+    const boot = { userData, after, secrets };
     this.machine = identity.createMachine?.(boot, { parent: this }) ?? [];
     this.#args = args;
     this.#identity = identity;
@@ -92,21 +93,6 @@ function listRecords({ node, region, dns }: RelayNodeArgs, { ipv4, ipv6 }: NodeI
     ...(region.addresses.includes("ipv6") ? { AAAA: ipv6 } : {}),
   };
   return planRecords(node.hostName, addresses, region, dns.ttl);
-}
-
-/** What the node's relay has to be given as secrets, by credential. */
-function secretsOf({ region, secretOf }: RelayNodeArgs): ReadonlyMap<string, pulumi.Output<string>> {
-  return new Map(
-    credentialsOf(region).map(({ kind, key }) => {
-      const checked = secretOf(key).apply((value) => {
-        const message = findSecretFault(kind, value);
-        if (message === undefined) return value;
-        const problems = [{ path: `derpkit:${key}`, message }];
-        throw new pulumi.RunError(renderError(new KitError("config-invalid", { problems })));
-      });
-      return [kind.name, checked];
-    }),
-  );
 }
 
 /** Where the node is found: by its IPv4 address if it has one. */

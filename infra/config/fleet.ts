@@ -64,6 +64,11 @@ export interface NodeConfig {
   readonly pin: string | undefined;
 }
 
+/** True if a region's relays let in only those they know. Relays on this machine let in anybody. */
+export function isClosed({ cloud, admission }: Pick<RegionConfig, "cloud" | "admission">): boolean {
+  return cloud !== "local" && admission.anyone !== true;
+}
+
 /** Fills in the defaults that depend on other keys. */
 export function buildFleetConfig({
   domain,

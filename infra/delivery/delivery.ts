@@ -25,25 +25,39 @@ export interface ReleaseStore {
     nodes: readonly PlannedNode[],
     after: readonly pulumi.Resource[],
   ): PublishedRelease;
+  /**
+   * Declares secrets that only one node's relay can open.
+   *
+   * @param key the relay's: 64 hex digits
+   * @param secrets by credential
+   * @param after what has to be there before
+   */
+  seal(
+    region: RegionConfig,
+    node: string,
+    key: pulumi.Output<string>,
+    secrets: ReadonlyMap<string, pulumi.Output<string>>,
+    after: readonly pulumi.Resource[],
+  ): PublishedRelease;
   /** Declares that these nodes may read. Not every store has a way to say that. */
   admit?(nodes: readonly PlannedNode[]): void;
 }
 
-/** A release that nodes are offered. */
+/** What nodes are offered: a region's release, or what is sealed to a node. */
 export interface PublishedRelease {
   readonly release: pulumi.Output<Release>;
   /** What makes it known. */
   readonly resources: readonly pulumi.Resource[];
 }
 
-/** As much of a region's release as the next `up` has to know. */
+/** As much of it as the next `up` has to know. */
 export interface Release {
   readonly sequence: number;
   /** Changes with whatever nodes are delivered, and with nothing else: SHA-256 in lower-case hex. */
   readonly content: string;
 }
 
-/** By the region's code. */
+/** By the region's code; of what is sealed to a node by `<code>/<node>`. */
 export type Releases = Readonly<Record<string, Release>>;
 
 /** An operator's own server. */

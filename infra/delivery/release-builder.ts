@@ -18,9 +18,15 @@ import { keepFiles } from "./kept-files.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "./machine-files.ts";
 import { collectRegionFiles, type RegionContent, signRegionFiles } from "./region-bundle.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
+import {
+  contentDigest,
+  sealSecrets as sealSecretsTo,
+  secretsFile,
+  secretsSignatureFile,
+} from "./sealed-secrets.ts";
 import { fetchRuntime, keptRuntime, runtimeCache } from "./runtime-archive.ts";
 
-/** A region's release, before the clouds are asked. */
+/** What is to be put into a store, before the clouds are asked. */
 export interface PlannedRelease {
   /** Files of all nodes, by their path in the release: where each is on this machine. */
   readonly kept: ReadonlyMap<string, string>;
@@ -31,7 +37,22 @@ export interface PlannedRelease {
   readonly release: pulumi.Output<Release>;
 }
 
-export type ReleaseBuilder = (region: RegionConfig, nodes: readonly PlannedNode[]) => PlannedRelease;
+export interface ReleaseBuilder {
+  /** A region's release. */
+  plan(region: RegionConfig, nodes: readonly PlannedNode[]): PlannedRelease;
+  /**
+   * Secrets that only one node's relay can open.
+   *
+   * @param key the relay's: 64 hex digits
+   * @param secrets by credential
+   */
+  seal(
+    region: RegionConfig,
+    node: string,
+    key: pulumi.Output<string>,
+    secrets: ReadonlyMap<string, pulumi.Output<string>>,
+  ): PlannedRelease;
+}
 
 export interface ReleaseOptions extends Pick<CloudContext, "root" | "stack" | "now" | "offline"> {
   /** What the last `up` published. */
@@ -79,32 +100,69 @@ export async function openReleaseBuilder(
   const own = shared.filter(([name]) => !runtimes.has(name)).map(([, bytes]) => bytes);
   if (!offline) await keepFiles(folder, own);
 
-  return (region, nodes) => {
-    const signed =
-      signingKey === undefined
-        ? pulumi.output(nobodySigns)
-        : pulumi.output(nodes).apply((known): SignedRelease => {
-            const collected = collectRegionFiles(contentOf(region, known));
-            const content = sha256Hex(encodeManifest(buildManifest(collected.content, 1)));
-            const seconds = Math.floor(now.getTime() / 1000);
-            const release = placeRelease(content, releases[region.code], seconds);
-            return { release, files: signRegionFiles(collected, release.sequence, signingKey) };
-          });
-    const textOf = (name: string): pulumi.Output<string> =>
-      signed.apply(({ files }) => Buffer.from(files.get(name) ?? []).toString());
-    const { ofNodes } = machinesOf(region, nodes);
-    const names = nodes.flatMap(({ name }) => [configFile(name), ...(ofNodes.get(name)?.keys() ?? [])]);
-    return {
-      kept: new Map(
-        sharedOf(region).map(([name, bytes]) => [
-          name,
-          runtimes.get(name)?.kept ?? path.join(folder, sha256Hex(bytes)),
-        ]),
-      ),
-      texts: new Map(names.map((name) => [name, textOf(name)])),
-      seals: new Map([signatureFile, manifestFile].map((name) => [name, textOf(name)])),
-      release: signed.apply(({ release }) => release),
-    };
+  const seconds = Math.floor(now.getTime() / 1000);
+  const place = (name: string, content: string): Release => placeRelease(content, releases[name], seconds);
+  return {
+    plan(region, nodes) {
+      const signed =
+        signingKey === undefined
+          ? nobodySigns
+          : pulumi.output(nodes).apply((known): SignedRelease => {
+              const collected = collectRegionFiles(contentOf(region, known));
+              const release = place(
+                region.code,
+                sha256Hex(encodeManifest(buildManifest(collected.content, 1))),
+              );
+              return { release, files: signRegionFiles(collected, release.sequence, signingKey) };
+            });
+      const { ofNodes } = machinesOf(region, nodes);
+      const names = nodes.flatMap(({ name }) => [configFile(name), ...(ofNodes.get(name)?.keys() ?? [])]);
+      return {
+        kept: new Map(
+          sharedOf(region).map(([name, bytes]) => [
+            name,
+            runtimes.get(name)?.kept ?? path.join(folder, sha256Hex(bytes)),
+          ]),
+        ),
+        ...describeSigned(signed, names, [signatureFile, manifestFile]),
+      };
+    },
+    seal({ code }, node, key, secrets) {
+      const [file, signature] = [secretsFile(node), secretsSignatureFile(node)];
+      const sealed = pulumi.all([key, pulumi.all(Object.fromEntries(secrets))]).apply(([to, values]) => {
+        // Nobody signs where the values are not known either.
+        if (signingKey === undefined) throw new Error("secrets cannot be sealed without the key that signs");
+        const content = { stack, region: code, node, to, secrets: new Map(Object.entries(values)) };
+        const first = sealSecretsTo({ ...content, sequence: 1 }, signingKey).document;
+        const release = place(`${code}/${node}`, contentDigest(first));
+        const made = sealSecretsTo({ ...content, sequence: release.sequence }, signingKey);
+        return {
+          release,
+          files: new Map([
+            [file, made.document],
+            [signature, made.signature],
+          ]),
+        };
+      });
+      // What is sealed is no secret: it lies where everybody may see it.
+      const open = pulumi.unsecret(sealed);
+      return { kept: new Map(), ...describeSigned(open, [], [signature, file]) };
+    },
+  };
+}
+
+/** @param names of files that are put in at any time, and of those that are put in last */
+function describeSigned(
+  signed: pulumi.Output<SignedRelease>,
+  names: readonly string[],
+  last: readonly string[],
+): Omit<PlannedRelease, "kept"> {
+  const textOf = (name: string): pulumi.Output<string> =>
+    signed.apply(({ files }) => Buffer.from(files.get(name) ?? []).toString());
+  return {
+    texts: new Map(names.map((name) => [name, textOf(name)])),
+    seals: new Map(last.map((name) => [name, textOf(name)])),
+    release: signed.apply(({ release }) => release),
   };
 }
 

@@ -19,14 +19,15 @@ const node = { name: "901a", ipv4: "203.0.113.1", ipv6: "none" } as unknown as P
 async function declare(store: Store, name: string, count: number): Promise<readonly Declared[]> {
   const from = declared.length;
   const key = store.endpoint === undefined ? undefined : { id: "id", secret: pulumi.secret("hunter2") };
+  const release = {
+    kept: new Map([["relay.mjs", "/nowhere/relay.mjs"]]),
+    texts: new Map([["config/901a.json", pulumi.output("{}")]]),
+    seals: new Map([["manifest.json", pulumi.output("{}")]]),
+    release: pulumi.output({ sequence: 1, content: "one" }),
+  };
   const delivery = openS3Delivery(
     { store, partition: "aws", profile: undefined, key, stack: "prod" },
-    () => ({
-      kept: new Map([["relay.mjs", "/nowhere/relay.mjs"]]),
-      texts: new Map([["config/901a.json", pulumi.output("{}")]]),
-      seals: new Map([["manifest.json", pulumi.output("{}")]]),
-      release: pulumi.output({ sequence: 1, content: "one" }),
-    }),
+    { plan: () => release, seal: () => release },
   );
   const shelf = delivery.createStore?.(name, new pulumi.ComponentResource("test:Fleet", `${name}-fleet`));
   shelf?.publish(region, [node], []);

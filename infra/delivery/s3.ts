@@ -23,8 +23,8 @@ export interface S3Options {
   readonly stack: string;
 }
 
-/** Makes the delivery. @param plan what a region is delivered */
-export function openS3Delivery(options: S3Options, plan: ReleaseBuilder): Delivery {
+/** Makes the delivery. @param builder of what is put there */
+export function openS3Delivery(options: S3Options, builder: ReleaseBuilder): Delivery {
   const { store, partition } = options;
   return {
     url: storeUrl(store, partition),
@@ -35,7 +35,16 @@ export function openS3Delivery(options: S3Options, plan: ReleaseBuilder): Delive
       const first = bucket === undefined ? [] : [bucket];
       return {
         publish: (region, nodes, after) =>
-          putRelease(store, plan(region, nodes), region, name, [...first, ...after], own),
+          putRelease(store, builder.plan(region, nodes), region, name, [...first, ...after], own),
+        seal: (region, node, key, secrets, after) =>
+          putRelease(
+            store,
+            builder.seal(region, node, key, secrets),
+            region,
+            name,
+            [...first, ...after],
+            own,
+          ),
         ...(bucket && { admit: (nodes) => admit(bucket, options, nodes, name, own) }),
       };
     },
@@ -106,7 +115,7 @@ function admit(
   new aws.s3.BucketPolicy(name, { region, bucket: bucket.bucket, policy }, { ...options, dependsOn: closed });
 }
 
-/** Puts a region's release below its code: the manifest last, as it vouches for the others. */
+/** Puts a release below its region's code: what vouches for it last. */
 function putRelease(
   { bucket, location, endpoint }: Store,
   { kept, texts, seals, release }: PlannedRelease,

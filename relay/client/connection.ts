@@ -5,7 +5,7 @@ import { FrameType, nonceLength, protocolVersion } from "../protocol/frame.ts";
 import { encodeFrame, encodeSendPacket } from "../protocol/writer.ts";
 import { findMetaCertificate } from "./certificates.ts";
 import { describeError } from "./dial.ts";
-import { orGiveUp, RelayFailure } from "./failure.ts";
+import { LoginRefused, orGiveUp, RelayFailure } from "./failure.ts";
 import type { ServerFrame } from "./server-frame.ts";
 import { ClientSession, type LoginFacts, type SessionEvent } from "./session.ts";
 import { openTransport, type Transport, type TransportOptions } from "./transport.ts";
@@ -65,7 +65,7 @@ export async function connectRelay(options: ConnectOptions): Promise<RelayConnec
 /**
  * Logs in over a transport, which belongs to the connection from then on.
  *
- * @throws RelayFailure; the transport is closed then
+ * @throws RelayFailure, LoginRefused among them; the transport is closed then
  */
 export async function login(transport: Transport, options: LoginOptions): Promise<RelayConnection> {
   try {
@@ -122,8 +122,8 @@ class Channel {
     );
     stream.on("data", (chunk: Buffer) => this.#session.receive(chunk));
     stream.on("error", (error) => this.#fail(describeError(error)));
-    stream.on("end", () => this.#fail(this.#session.meaningOfEnd));
-    stream.on("close", () => this.#fail(this.#session.meaningOfEnd));
+    stream.on("end", () => this.#handleEnd());
+    stream.on("close", () => this.#handleEnd());
     this.#session.start();
   }
 
@@ -202,6 +202,12 @@ class Channel {
 
   #handlePong(id: string): void {
     if (this.#pings.has(id)) this.#pings.set(id, true);
+  }
+
+  #handleEnd(): void {
+    const { meaningOfEnd, refusedBy } = this.#session;
+    if (refusedBy !== undefined) this.#failure ??= new LoginRefused(meaningOfEnd, refusedBy);
+    this.#fail(meaningOfEnd);
   }
 
   /** The first failure is the cause, the others follow from it. */

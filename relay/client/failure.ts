@@ -1,8 +1,21 @@
 /** What a client of a relay can meet: a relay that is away, is somebody else, or breaks the protocol. */
 
+import type { NodeKey } from "../crypto/keys.ts";
+
 /** A fault of the relay or of the way to it. The message is a clause for a person and holds no secret. */
 export class RelayFailure extends Error {
-  override readonly name = "RelayFailure";
+  override readonly name: string = "RelayFailure";
+}
+
+/** The relay told its key and closed the connection when it knew whose it was, as it does with a client it does not admit. */
+export class LoginRefused extends RelayFailure {
+  /** The relay's key, from ServerKey. */
+  readonly serverKey: NodeKey;
+
+  constructor(message: string, serverKey: NodeKey) {
+    super(message);
+    this.serverKey = serverKey;
+  }
 }
 
 /**

@@ -99,6 +99,11 @@ export class ClientSession {
     return expectations[this.#state.at].end;
   }
 
+  /** The relay's key while it owes us ServerInfo: a stream that ends now ends because it does not admit us. */
+  get refusedBy(): NodeKey | undefined {
+    return this.#state.at === "serverInfo" ? this.#state.serverKey : undefined;
+  }
+
   /** Writes what a client begins with, in one piece. */
   start(): void {
     const { hostName, fastStartKey } = this.#options;

@@ -40,6 +40,8 @@ export interface NodeOptions {
   readonly timeoutMs: number;
   readonly detours: readonly Detour[];
   readonly expected: ExpectedRelease;
+  /** True if the relay is meant to let in only those it knows. */
+  readonly isClosed: boolean;
   readonly signal: AbortSignal;
   readonly onResult: (result: CheckResult) => void;
 }
@@ -90,10 +92,12 @@ async function runTcp(
 ): Promise<void> {
   const reached = await Promise.all(places.map((place) => runTls(run, node, place, options)));
   const loggingIn = places.map(({ family }, index) =>
-    run(`derp-login-${family}`, reached[index] ?? noAddress, checkLogin),
+    run(`derp-login-${family}`, reached[index] ?? noAddress, (seen, signal) =>
+      checkLogin(seen, options.isClosed, signal),
+    ),
   );
   await Promise.all([
-    runOverTls(run, choose(reached), options.expected),
+    runOverTls(run, choose(reached), options),
     Promise.all(loggingIn).then((logins) => runOverDerp(run, logins)),
   ]);
 }
@@ -128,10 +132,14 @@ async function runStun(
   });
 }
 
-async function runOverTls(run: RunCheck, tls: Outcome<TlsSeen>, expected: ExpectedRelease): Promise<void> {
+async function runOverTls(
+  run: RunCheck,
+  tls: Outcome<TlsSeen>,
+  { expected, isClosed }: NodeOptions,
+): Promise<void> {
   await Promise.all([
     run("meta-certificate", tls, checkMetaCertificate),
-    run("fast-start", tls, checkFastStart),
+    run("fast-start", tls, (seen, signal) => checkFastStart(seen, isClosed, signal)),
     run("http-probe", tls, checkProbe),
     run("http-latency-check", tls, checkLatencyCheck),
     run("http-generate-204", tls, checkGenerate204),

@@ -5,12 +5,14 @@ import path from "node:path";
 import { test, type TestContext } from "node:test";
 import type { DerpNode } from "../../infra/derpmap/derp-map.ts";
 import { generatePrivateKey, publicKeyOf } from "../../relay/crypto/keys.ts";
+import { createTrust } from "../../relay/client/transport.ts";
 import { encodeFrame } from "../../relay/protocol/writer.ts";
 import { FrameType, headerLength, keyLength, magic, maxPacket } from "../../relay/protocol/frame.ts";
 import { type RunningRelay, startTestRelay } from "../../relay/testing/running-relay.ts";
 import { temporaryFolder } from "../../relay/testing/temporary-folder.ts";
 import { type CheckName, checkNames, type CheckResult } from "./check.ts";
 import type { NodeResult } from "./node.ts";
+import { readRelayKey } from "./relay-key.ts";
 import { nodeOf } from "./testing/derp-node.ts";
 import { type Meddling, startMeddler } from "./testing/meddler.ts";
 import { listenTcp, listenUdp } from "./testing/servers.ts";
@@ -136,10 +138,32 @@ test("many nodes are verified, and the results are in their order", async (t) =>
 
 test("an expected bundle has to be told, and to be the one", async (t) => {
   const result = await verifyNode(t, nodeOf(await startTestRelay(t)), {
-    expected: { bundle: "ab".repeat(32) },
+    expectedOf: () => ({ bundle: "ab".repeat(32) }),
   });
   assert.deepEqual(namesOf(result, "failed"), ["healthz"]);
   assert.match(detailOf(result, "healthz"), /the bundle is none, and abab/);
+});
+
+test("a relay that is meant to let in only those it knows is no fault, and what is behind its door is not tested", async (t) => {
+  const admissionList = path.join(temporaryFolder(t), "list.txt");
+  await writeFile(admissionList, "# nobody\n");
+  const node = nodeOf(await startTestRelay(t, { admissionList }));
+  const open = await verifyNode(t, node);
+  assert.ok(namesOf(open, "failed").includes("derp-login-ipv4"));
+  const closed = await verifyNode(t, node, { closedRegions: new Set(["alfa"]) });
+  assert.deepEqual(namesOf(closed, "failed"), []);
+  assert.match(detailOf(closed, "derp-login-ipv4"), /^the relay told its key .* and lets in no strangers/);
+  assert.deepEqual(judge([closed]), { ok: true, gaps: [] });
+});
+
+test("a relay tells its key to whom it lets in and to whom it does not", async (t) => {
+  const admissionList = path.join(temporaryFolder(t), "list.txt");
+  await writeFile(admissionList, "# nobody\n");
+  for (const options of [{}, { admissionList }]) {
+    const relay = await startTestRelay(t, options);
+    const target = { node: nodeOf(relay), region: "alfa" };
+    assert.deepEqual(await readRelayKey(target, createTrust(), [], t.signal), relay.relay.publicKey);
+  }
 });
 
 const releases: readonly (readonly [state: string, sequence: number | null, says: RegExp])[] = [
@@ -157,7 +181,7 @@ for (const [state, sequence, says] of releases) {
     const status = { format: 1, state, sequence, version: null, digest: null, refusals: [], at };
     await writeFile(updaterStatusFile, JSON.stringify(status));
     const relay = await startTestRelay(t, { updaterStatusFile });
-    const result = await verifyNode(t, nodeOf(relay), { expected: { sequence: 7 } });
+    const result = await verifyNode(t, nodeOf(relay), { expectedOf: () => ({ sequence: 7 }) });
     assert.match(detailOf(result, "healthz"), says);
   });
 }

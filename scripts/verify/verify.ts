@@ -16,8 +16,10 @@ export interface VerifyOptions {
   /** Roots to trust besides the system's, PEM. */
   readonly extraRoots?: readonly string[];
   readonly detours?: readonly Detour[];
-  /** What every node has to run; anything by default. */
-  readonly expected?: ExpectedRelease;
+  /** What a node has to run, by its name; anything by default. */
+  readonly expectedOf?: (node: string) => ExpectedRelease;
+  /** Codes of the regions whose relays are meant to let in only those they know; none by default. */
+  readonly closedRegions?: ReadonlySet<string>;
   /** A STUN server that is known to work. If it is silent as well, it is UDP that does not get through from here. */
   readonly controlStun?: Place;
 }
@@ -45,14 +47,16 @@ export async function verifyNodes(
   options: VerifyOptions,
   onProgress: OnProgress = () => {},
 ): Promise<NodeResult[]> {
-  const { signal, timeoutMs = defaultTimeoutMs, detours = [], expected = {}, controlStun } = options;
+  const { signal, timeoutMs = defaultTimeoutMs, detours = [], controlStun } = options;
+  const { expectedOf = () => ({}), closedRegions = new Set() } = options;
   const trust = createTrust(options.extraRoots);
   const reports = await mapBounded(targets, (target) =>
     verifyNode(target, {
       trust,
       timeoutMs,
       detours,
-      expected,
+      expected: expectedOf(target.node.Name),
+      isClosed: closedRegions.has(target.region),
       signal,
       onResult: (check) => onProgress(target, check),
     }),

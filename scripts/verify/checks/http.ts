@@ -51,6 +51,8 @@ export interface ExpectedRelease {
   readonly bundle?: string | undefined;
   /** The release that its updater has to have taken, or a later one. */
   readonly sequence?: number | undefined;
+  /** The same of the secrets that are sealed to it. */
+  readonly secrets?: number | undefined;
 }
 
 /** Our own relay's health. Other relays have no such page, which matters only where something is expected of it. */
@@ -59,7 +61,7 @@ export async function checkHealth(
   expected: ExpectedRelease,
   signal: AbortSignal,
 ): Promise<Seen> {
-  const { bundle, sequence } = expected;
+  const { bundle, sequence, secrets } = expected;
   const { status, body } = await get(route, "/healthz", {}, signal);
   const health = parseHealth(body);
   if (health === undefined && bundle === undefined && sequence === undefined) {
@@ -75,6 +77,7 @@ export async function checkHealth(
     throw new CheckFailed(`the bundle is ${health.bundle ?? "none"}, and ${bundle} is expected`);
   }
   if (sequence !== undefined) requireRelease(health.updater, sequence);
+  if (secrets !== undefined) requireSecrets(health.updater, secrets);
   const which = bundle === undefined ? "" : ", the expected bundle";
   return { detail: `${health.state}, version ${health.version}${which}` };
 }
@@ -87,6 +90,13 @@ function requireRelease(updater: Health["updater"], wanted: number): void {
   throw new CheckFailed(
     `the updater is at release ${sequence ?? "none"}, ${state}${why}, and ${wanted} is expected`,
   );
+}
+
+function requireSecrets(updater: Health["updater"], wanted: number): void {
+  const { secrets, code } = updater ?? { secrets: null, code: null };
+  if (secrets !== null && secrets >= wanted) return;
+  const why = code === null ? "" : ` (${code})`;
+  throw new CheckFailed(`its secrets are those of ${secrets ?? "nobody"}${why}, and ${wanted} is expected`);
 }
 
 interface Answer {
@@ -150,7 +160,12 @@ const healthSchema = v.object({
   failing: v.optional(v.array(v.string())),
   /** What the node's updater says of itself. */
   updater: v.optional(
-    v.object({ state: v.string(), sequence: v.nullable(v.number()), code: v.nullable(v.string()) }),
+    v.object({
+      state: v.string(),
+      sequence: v.nullable(v.number()),
+      secrets: v.optional(v.nullable(v.number()), null),
+      code: v.nullable(v.string()),
+    }),
   ),
 });
 

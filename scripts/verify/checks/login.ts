@@ -1,8 +1,9 @@
 /** Logging in to DERP, with the round trip that fast start saves and without it. */
 import { findMetaCertificate } from "../../../relay/client/certificates.ts";
+import { LoginRefused } from "../../../relay/client/failure.ts";
 import type { LoginFacts } from "../../../relay/client/session.ts";
 import { type NodeKey, renderShortKey } from "../../../relay/crypto/keys.ts";
-import { CheckFailed, type Seen } from "../check.ts";
+import { CannotTest, CheckFailed, type Seen } from "../check.ts";
 import { clientsOver, type Route } from "../probe-client.ts";
 import type { TlsSeen } from "./tls.ts";
 
@@ -13,8 +14,12 @@ export interface LoginSeen extends Seen {
 }
 
 /** 101, ServerKey, and ServerInfo as the first frame after it: clients' health logic and probers rely on that. */
-export async function checkLogin({ route }: TlsSeen, signal: AbortSignal): Promise<LoginSeen> {
-  await using client = await clientsOver(route)({ signal });
+export async function checkLogin(
+  { route }: TlsSeen,
+  isClosed: boolean,
+  signal: AbortSignal,
+): Promise<LoginSeen> {
+  await using client = await clientsOver(route)({ signal }).catch(excuseRefusal(isClosed));
   const { facts, transport } = client.connection;
   requireServerInfoFirst(facts);
   return {
@@ -25,9 +30,22 @@ export async function checkLogin({ route }: TlsSeen, signal: AbortSignal): Promi
   };
 }
 
+/** A relay that lets in only those it knows does not let us in, and what is behind the door cannot be seen from here. */
+function excuseRefusal(isClosed: boolean): (reason: unknown) => never {
+  return (reason) => {
+    if (!isClosed || !(reason instanceof LoginRefused)) throw reason;
+    const key = renderShortKey(reason.serverKey);
+    throw new CannotTest(`the relay told its key ${key} and lets in no strangers, as it is meant to`);
+  };
+}
+
 /** ClientInfo in one piece with the request, sealed to the meta certificate's key, and no HTTP answer. */
-export async function checkFastStart({ route }: TlsSeen, signal: AbortSignal): Promise<Seen> {
-  await using client = await clientsOver(route)({ signal, fastStart: true });
+export async function checkFastStart(
+  { route }: TlsSeen,
+  isClosed: boolean,
+  signal: AbortSignal,
+): Promise<Seen> {
+  await using client = await clientsOver(route)({ signal, fastStart: true }).catch(excuseRefusal(isClosed));
   requireServerInfoFirst(client.connection.facts);
   return { detail: "logged in with the request, without a 101" };
 }
