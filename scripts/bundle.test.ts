@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, readdir, readFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { sha256Hex } from "../relay/updater/manifest.ts";
+import { readNodes } from "./bundle.ts";
+import { knownAfterUp } from "./cli/program.ts";
 
 const kit = path.join(import.meta.dirname, "..");
 
@@ -52,6 +54,23 @@ test("a key that the machines do not trust signs no bundle, and the error says w
   assert.equal(error.code, "signing-key-untrusted");
   assert.match(JSON.stringify(error.problems), /derpkit:trustedKeys.*lacks MCow/);
   assert.deepEqual((await readdir(root)).toSorted(), [".derpkit", "Pulumi.hetzner.yaml", "Pulumi.yaml"]);
+});
+
+test("what only the cloud knew is taken from the stack's output: a node's own address, and those of its neighbours", async (t) => {
+  const file = path.join(temporaryFolder(t), "nodes.json");
+  const addresses = { hostname: "203.0.113.7", acmeIps: "203.0.113.7", meshWith: "203.0.113.8" };
+  await writeFile(file, JSON.stringify([{ name: "901a", relayConfig: { ...addresses, listen: ":1" } }]));
+  const open = {
+    name: "901a",
+    relayConfig: { hostname: knownAfterUp, meshWith: knownAfterUp, httpPort: -1 },
+  };
+  const known = { name: "902a", relayConfig: { hostname: "902a.derp.example.com" } };
+  assert.deepEqual(await readNodes(file, [open, known]), [
+    { name: "901a", relayConfig: { ...addresses, httpPort: -1 } },
+    known,
+  ]);
+  await writeFile(file, "{}");
+  await assert.rejects(readNodes(file, [open]), /takes the stack's output/);
 });
 
 interface Region {

@@ -68,7 +68,11 @@ async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
 const outputSchema = v.array(
   v.object({
     name: v.string(),
-    relayConfig: v.object({ hostname: v.string(), acmeIps: v.optional(v.string()) }),
+    relayConfig: v.object({
+      hostname: v.string(),
+      acmeIps: v.exactOptional(v.string()),
+      meshWith: v.exactOptional(v.string()),
+    }),
   }),
 );
 
@@ -77,7 +81,10 @@ const outputSchema = v.array(
  *
  * @throws KitError `usage` if it is no output of a fleet
  */
-async function readNodes(file: string, planned: readonly FleetNode[]): Promise<FleetNode[]> {
+export async function readNodes<Node extends Pick<FleetNode, "name" | "relayConfig">>(
+  file: string,
+  planned: readonly Node[],
+): Promise<Node[]> {
   const written = file === "-" ? await text(process.stdin) : await readText(file);
   let output: v.InferOutput<typeof outputSchema>;
   try {
@@ -93,11 +100,7 @@ async function readNodes(file: string, planned: readonly FleetNode[]): Promise<F
     const given = output.find(({ name }) => name === node.name)?.relayConfig;
     const isOpen = JSON.stringify(node.relayConfig).includes(knownAfterUp);
     if (given === undefined || !isOpen) return node;
-    const { hostname, acmeIps } = given;
-    return {
-      ...node,
-      relayConfig: { ...node.relayConfig, hostname, ...(acmeIps === undefined ? {} : { acmeIps }) },
-    };
+    return { ...node, relayConfig: { ...node.relayConfig, ...given } };
   });
 }
 
@@ -108,7 +111,7 @@ function requireKnown(nodes: readonly FleetNode[]): void {
   throw new KitError("not-up-yet", {
     problems: open.map(({ name }) => ({
       path: `node ${name}`,
-      message: "is called by its address, which its configuration has to name",
+      message: "has a configuration that names addresses, which only the cloud knows",
     })),
   });
 }

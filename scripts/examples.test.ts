@@ -81,7 +81,16 @@ test("the pinned example makes no records, and has only the region in its map wh
 });
 
 test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", async () => {
-  const { names, made } = await plan("europe");
+  const { names, made, nodes } = await plan("europe");
+  assert.deepEqual(
+    nodes.map(({ name, relayConfig: { meshWith } }) => [name, meshWith]),
+    [
+      ["921a", undefined],
+      ["922a", undefined],
+      ["923a", "923b.derp.example.com"],
+      ["923b", "923a.derp.example.com"],
+    ],
+  );
   const of = (prefix: string): string[] =>
     names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   assert.deepEqual(of("derp-922-"), [

@@ -1,43 +1,28 @@
 /** The updater of a machine: settings in, a relay that is what the region's manifest asks for. It runs until it is stopped. */
 import type { KeyObject } from "node:crypto";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readIfThere, writeWhole } from "../config/files.ts";
+import { writeWhole } from "../config/files.ts";
 import { KitError, renderError } from "../errors.ts";
 import { buildAgents } from "../outbound/http.ts";
 import { type UpdaterEvent, renderUpdaterEvent } from "../updater/event.ts";
 import { Machine } from "../updater/machine.ts";
 import { manifestFile, maxManifestBytes, signatureFile } from "../updater/manifest.ts";
-import type { Service } from "../updater/service.ts";
 import { maxSignatureBytes } from "../updater/signature.ts";
 import { openManifest } from "../updater/signed-manifest.ts";
 import type { Source } from "../updater/source.ts";
 import { effectiveKeys, readBootKeys } from "../updater/trusted-keys.ts";
 import { startUpdater, type UpdaterStatus } from "../updater/updater.ts";
 import { version } from "../version.ts";
-import { areCredentials, writeCredentials } from "./credential-files.ts";
 import { httpSource } from "./http-source.ts";
-import { readInstanceSecrets } from "./instance-secrets.ts";
-import { obtainSecrets, type ObtainedSecrets } from "./obtain-secrets.ts";
-import {
-  credentialsFolder,
-  findSealedNames,
-  parameterName,
-  parseSecretsArguments,
-  relayKeyFile,
-  relayUnit,
-  runFolder,
-  secretsUnit,
-  updaterStateFolder,
-  updaterStatusFile,
-} from "./places.ts";
+import { createSecretsWatch, fetchSecrets } from "./machine-secrets.ts";
+import { runFolder, secretsUnit, updaterStateFolder, updaterStatusFile } from "./places.ts";
 import { pruneRuntimes } from "./runtime.ts";
-import { SecretsWatch } from "./secrets-watch.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
 import { renderStatus } from "./status.ts";
-import { createSystemctl, type Systemctl } from "./systemctl.ts";
+import { createSystemctl } from "./systemctl.ts";
 import { createSystemdService } from "./systemd-service.ts";
 import { releasesInUse, takeOver, takeoverPlaces } from "./takeover.ts";
 
@@ -48,10 +33,6 @@ const runtimes = path.join(root, "runtimes");
 
 /** A region's nodes do not all ask at once: each waits from three quarters to five quarters of it. */
 const pollIntervalMs = 30_000;
-const secretsWithinMs = 60_000;
-/** A relay that is to be started waits no longer for newer ones. */
-const sealedWithinMs = 10_000;
-const settleMs = 1_000;
 /** A relay on a small machine needs some seconds to start. */
 const healthLimitMs = 60_000;
 /** The first one may wait for DNS to lead to it and for its certificate. */
@@ -59,60 +40,6 @@ const firstHealthLimitMs = 900_000;
 
 function createSource(settings: AgentSettings): Source {
   return httpSource({ base: settings.delivery, agentFor: buildAgents({ env: process.env }) });
-}
-
-/**
- * Leaves the relay's secrets where its unit takes them from: in memory, for nobody but root. What is there from before
- * stays while nothing newer can be had: a relay that is started again must not wait for others.
- */
-async function fetchInstanceSecrets(names: readonly string[]): Promise<void> {
-  const { stack, node } = await readSettings(process.env, keyFolder);
-  await mkdir(credentialsFolder, { recursive: true, mode: 0o700 });
-  const present = await readdir(credentialsFolder);
-  try {
-    const secrets = await readInstanceSecrets(names, (name) => parameterName(stack, node, name), {
-      metadata: new URL("http://169.254.169.254/"),
-      agentFor: buildAgents({ env: process.env }),
-      signal: AbortSignal.timeout(secretsWithinMs),
-    });
-    await writeCredentials(credentialsFolder, names, secrets);
-  } catch (error) {
-    if (!names.every((name) => present.includes(name))) throw error;
-    log(`the secrets are those from before\n${renderError(error)}`);
-  }
-}
-
-/**
- * The same with secrets that are sealed to the relay. It starts without those that there are not yet, and whatever goes wrong
- * here: it has to be seen before anybody can seal anything to it.
- */
-async function openSealedSecrets(names: readonly string[]): Promise<void> {
-  const settings = await readSettings(process.env, keyFolder);
-  const signal = AbortSignal.timeout(sealedWithinMs);
-  const { held, refusal } = await obtainSealed(settings, createSource(settings), signal);
-  if (refusal !== undefined) log(renderError(refusal));
-  if (held === undefined) return log("nothing is sealed to the relay yet");
-  await writeCredentials(credentialsFolder, names, held.secrets);
-  const missing = names.filter((name) => !held.secrets.has(name));
-  if (missing.length > 0) log(`the secrets of sequence ${held.sequence} have no ${missing.join(", no ")}`);
-}
-
-async function obtainSealed(
-  settings: AgentSettings,
-  source: Source,
-  signal: AbortSignal,
-): Promise<ObtainedSecrets> {
-  return obtainSecrets(
-    {
-      ...settings,
-      trustedKeys: await readTrustedKeys(settings),
-      source,
-      keyFile: relayKeyFile,
-      keptFile: path.join(updaterStateFolder, "secrets"),
-      settle: (until) => sleep(settleMs, undefined, { signal: until }),
-    },
-    signal,
-  );
 }
 
 /** The keys that the node trusts now: those it was booted with, or those that a manifest named since. */
@@ -151,14 +78,19 @@ async function run(): Promise<void> {
     runningFile: path.join(runFolder, "running"),
     systemctl,
   });
-  const secrets = new SecretsWatch({
-    names: async () => findSealedNames((await readIfThere(path.join(unitFolder, secretsUnit))) ?? ""),
-    obtain: (signal) =>
-      obtainSealed(settings, source, AbortSignal.any([signal, AbortSignal.timeout(secretsWithinMs)])),
-    isInPlace: (names, values) => areCredentials(credentialsFolder, names, values),
-    restart: (signal) => restartRelay(updater.status().running?.digest, service, systemctl, signal),
-    log,
-  });
+  const secrets = createSecretsWatch(
+    { settings, source, trustedKeys: () => readTrustedKeys(settings), log },
+    {
+      unit: path.join(unitFolder, secretsUnit),
+      service,
+      systemctl,
+      async find() {
+        const { running } = updater.status();
+        return running && new Machine(root, undefined, updaterStateFolder).findRelease(running.digest);
+      },
+      healthLimitMs,
+    },
+  );
   const ending = new AbortController();
   void stopping.promise.then(() => ending.abort());
   const show = (status: UpdaterStatus, isTrying: boolean): Promise<void> => {
@@ -201,25 +133,6 @@ async function run(): Promise<void> {
   log(`${await stopping.promise}: stopping; the relay goes on`);
 }
 
-/** Starts the relay again with the sockets it has, as an upgrade does, and waits until it is healthy. */
-async function restartRelay(
-  digest: string | undefined,
-  service: Service,
-  systemctl: Systemctl,
-  signal: AbortSignal,
-): Promise<void> {
-  const release = digest && (await new Machine(root, undefined, updaterStateFolder).findRelease(digest));
-  if (!release) return;
-  // Starts that failed count against those to come.
-  await systemctl("reset-failed", relayUnit);
-  const { ok, text } = await systemctl("restart", relayUnit);
-  if (!ok)
-    throw new KitError("relay-exited", {
-      message: `The relay does not start with its new secrets: ${text.trim()}.`,
-    });
-  await service.healthy(release, AbortSignal.any([signal, AbortSignal.timeout(healthLimitMs)]));
-}
-
 /** A clock whose sleep somebody may end. */
 function createWaking() {
   let current = new AbortController();
@@ -254,16 +167,14 @@ function log(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-async function fetchSecrets(args: readonly string[]): Promise<void> {
-  const { channel, names } = parseSecretsArguments(args);
-  await (channel === "sealed" ? openSealedSecrets(names) : fetchInstanceSecrets(names));
-}
-
 const [mode, ...args] = process.argv.slice(2);
 try {
   if (mode === "--check") await check();
-  else if (mode === "--secrets") await fetchSecrets(args);
-  else await run();
+  else if (mode === "--secrets") {
+    const settings = await readSettings(process.env, keyFolder);
+    const trustedKeys = (): Promise<readonly KeyObject[]> => readTrustedKeys(settings);
+    await fetchSecrets(args, { settings, source: createSource(settings), trustedKeys, log });
+  } else await run();
 } catch (error) {
   log(renderError(error));
   process.exitCode = 1;
