@@ -80,8 +80,22 @@ test("the pinned example makes no records, and has only the region in its map wh
   assert.match(next.join("\n"), /certificates of 912a and write their pins/);
 });
 
-test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", async () => {
-  const { names, made, nodes } = await plan("europe");
+test("the two nodes of the European example mesh once they share a key, and without one somebody is told", async () => {
+  const written = await resolveStack("europe", root);
+  const warnings: string[] = [];
+  await runProgram(written, (message) => warnings.push(message));
+  assert.match(
+    warnings.join("\n"),
+    /^region 923 has 2 nodes and no mesh key: clients on different nodes of it/,
+  );
+  const config = new Map(written.config);
+  config.set(
+    "derpkit:regions",
+    (config.get("derpkit:regions") ?? "").replace('"code":"sto"', '"code":"sto","mesh":"stockholmMesh"'),
+  );
+  config.set("derpkit:stockholmMesh", "ciphertext");
+  const secretKeys = new Set([...written.secretKeys, "derpkit:stockholmMesh"]);
+  const { nodes } = await runProgram({ ...written, config, secretKeys }, assert.fail);
   assert.deepEqual(
     nodes.map(({ name, relayConfig: { meshWith } }) => [name, meshWith]),
     [
@@ -91,6 +105,10 @@ test("the European example gives each region at AWS a network of its own, exactl
       ["923b", "923a.derp.example.com"],
     ],
   );
+});
+
+test("the European example gives each region at AWS a network of its own, exactly the rules of a relay, and a zone to each node", async () => {
+  const { names, made } = await plan("europe");
   const of = (prefix: string): string[] =>
     names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   assert.deepEqual(of("derp-922-"), [
