@@ -40,19 +40,21 @@ const isMoody = (name: string): boolean => name in moody;
  * @param derpMap file with the map
  * @param checks by name; those that end a relay come last whatever the order here
  * @param args further flags
+ * @param env variables that it gets besides those of this process
  */
 export async function passTailnetChecks(
   t: TestContext,
   derpMap: string,
   checks: readonly string[],
   args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const possible = checks.filter((name) => process.getuid?.() === 0 || !needRoot.has(name));
   for (const name of checks) if (!possible.includes(name)) t.diagnostic(`${name} left out: it needs root`);
   const flags = ["-derpmap", derpMap, "-no-skip", ...args];
   const runs: Run[] = [];
   const run = async (names: readonly string[]): Promise<Run> => {
-    const done = await runTailnetCheck(t, [...flags, "-only", names.join(",")]);
+    const done = await runTailnetCheck(t, [...flags, "-only", names.join(",")], env);
     for (const line of done.output.trimEnd().split("\n")) t.diagnostic(line);
     runs.push(done);
     return done;
@@ -88,9 +90,14 @@ interface Run {
 }
 
 /** It ends with the test, and its clients end with it. */
-async function runTailnetCheck(t: TestContext, args: readonly string[]): Promise<Run> {
+async function runTailnetCheck(
+  t: TestContext,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Run> {
   const check = spawn(tailnetProgram("tailnet-check"), args, {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
     signal: t.signal,
   });
   const [output, errors] = await Promise.all([text(check.stdout), text(check.stderr), once(check, "close")]);

@@ -1,15 +1,12 @@
 /** Relays as a team would run them, for `tailnet-check`: a region with two relays in a mesh, and one with a single relay. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import path from "node:path";
-import process from "node:process";
 import type { TestContext } from "node:test";
 import type { RelayKind } from "./conformance/relay-under-test.ts";
 import { createPlace, type RelayPlace, type RelayProcess, startRelayProcess } from "./relay-process.ts";
+import { startCommand } from "./shell-command.ts";
 import { buildTestMap, type TestNode } from "./test-map.ts";
 import { freePort } from "./test-ports.ts";
 import { createTestAuthority } from "./test-authority.ts";
@@ -139,25 +136,6 @@ async function startCommands(t: TestContext, relays: readonly RelayProcess[]): P
   });
   return ["-kill-cmd-of-region", `${meshed}=${kill}`, "-restart-cmd-of-region", `${meshed}=${restart}`];
 }
-
-/** Makes a command for a shell that has this process do something and prints what it gives. */
-async function startCommand(t: TestContext, run: () => Promise<string>): Promise<string> {
-  const server = createServer((_request, response) => {
-    run().then(
-      (text) => response.end(text),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
-  });
-  server.listen({ port: 0, host: "127.0.0.1" });
-  await once(server, "listening");
-  t.after(() => server.close());
-  const { port } = server.address() as AddressInfo;
-  return `'${process.execPath}' -e '${askAndPrint}' http://127.0.0.1:${port}/`;
-}
-
-const askAndPrint =
-  "fetch(process.argv[1]).then(async (answer) => {" +
-  "process.stdout.write(await answer.text()); process.exitCode = answer.ok ? 0 : 1; });";
 
 function hasLoopbackIpv6(): boolean {
   return Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === "::1"));

@@ -1,7 +1,7 @@
 /** derpMaps whose only regions are the relays of a suite. */
 import { type DerpMap, type DerpNode } from "../infra/derpmap/derp-map.ts";
 
-/** A relay on loopback. */
+/** A relay on loopback, or on a machine of a test. */
 export interface TestNode {
   readonly name: string;
   readonly region: number;
@@ -10,6 +10,8 @@ export interface TestNode {
   readonly certName: string;
   readonly derpPort: number;
   readonly stunPort: number;
+  /** IPv4; 127.0.0.1 by default. */
+  readonly address?: string;
   /** It listens on ::1 too. */
   readonly ipv6?: boolean;
 }
@@ -35,6 +37,7 @@ function buildNode({
   certName,
   derpPort,
   stunPort,
+  address = "127.0.0.1",
   ipv6 = false,
 }: TestNode): DerpNode {
   return {
@@ -42,7 +45,7 @@ function buildNode({
     RegionID: region,
     HostName: hostName,
     CertName: certName,
-    IPv4: "127.0.0.1",
+    IPv4: address,
     IPv6: ipv6 ? "::1" : "none",
     STUNPort: stunPort,
     DERPPort: derpPort,

@@ -11,7 +11,7 @@ export type Metrics = ReadonlyMap<string, number>;
 const pollMs = 20;
 
 /** @throws AssertionError if the relay has no such page */
-export async function readMetrics(relay: RelayUnderTest): Promise<Metrics> {
+export async function readMetrics(relay: Pick<RelayUnderTest, "derpPort" | "hostName">): Promise<Metrics> {
   const { statusLine, body } = await ask(relay, get("/debug/varz"));
   assert.equal(statusLine, "HTTP/1.1 200 OK");
   const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
