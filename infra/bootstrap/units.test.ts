@@ -74,6 +74,16 @@ test("five starts in a minute are a crash loop", () => {
   );
 });
 
+test("a stop for good closes every socket at once, before and after the relay serves", () => {
+  const unit = renderUnits({ ...settings, http: true }).get("derpkit-relay.service");
+  const [closing = ""] = valuesOf(unit, "ExecStop");
+  assert.match(
+    closing,
+    /systemctl stop --no-block --job-mode=ignore-dependencies derpkit-derp\.socket derpkit-stun\.socket derpkit-http\.socket derpkit-retry\.timer/,
+  );
+  assert.deepEqual(valuesOf(unit, "ExecStopPost"), [closing]);
+});
+
 test("what a relay is told in secret comes as a credential", () => {
   const of = (credentials: readonly string[]): string[] =>
     valuesOf(renderUnits({ ...settings, credentials }).get("derpkit-relay.service"), "LoadCredential");

@@ -80,6 +80,14 @@ function socketsOf(http: boolean): string {
   return [sockets.derp, sockets.stun, ...(http ? [sockets.http] : [])].join(" ");
 }
 
+/**
+ * Closes the sockets if the relay is to stay away. In its order the job would wait for the relay's end, and whoever had
+ * been told to go would come back meanwhile, and wait for a relay that takes nobody.
+ */
+function renderClosing(own: string): string {
+  return `+/bin/sh -c 'systemctl list-jobs --no-legend | grep -q "${relayUnit} *stop" && systemctl stop --no-block --job-mode=ignore-dependencies ${own} derpkit-retry.timer || true'`;
+}
+
 function renderRelay(settings: UnitSettings): string {
   const { http } = settings;
   const own = socketsOf(http);
@@ -99,8 +107,10 @@ EnvironmentFile=/etc/derpkit/stage0.env
 ExecStartPre=+/bin/sh -c 'mkdir -p ${runFolder} && readlink -f ${currentFolder} >${runFolder}/running'
 ExecStart=${currentFolder}/runtime/runtime ${currentFolder}/relay.mjs -config ${currentFolder}/config/\${DERPKIT_NODE}.json
 ExecReload=/bin/kill -HUP $MAINPID
-# A stop for good closes the sockets as well; a restart leaves them open.
-ExecStopPost=+/bin/sh -c 'systemctl list-jobs --no-legend | grep -q "${relayUnit} *stop" && systemctl stop --no-block ${own} derpkit-retry.timer || true'
+# A stop for good closes the sockets, before the clients have to go; a restart leaves them open.
+ExecStop=${renderClosing(own)}
+# One that has not begun to serve has no ExecStop.
+ExecStopPost=${renderClosing(own)}
 Sockets=${own}
 Restart=always
 RestartSec=1
