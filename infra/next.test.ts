@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeNext } from "./next.ts";
+import { describeNext, findWarnings } from "./next.ts";
 import { regionOf } from "./testing/region.ts";
 
 const node = { name: "901a", certName: "" };
@@ -42,4 +42,19 @@ test("pins that are not known, canaries and retired regions each have their sent
     lines.join("\n"),
     /certificates of 901a and write their pins[^]*Try alfa,[^]*without bravo has reached/,
   );
+});
+
+test("what is hardly meant is told: several nodes that do not mesh, and secrets that nobody can seal", () => {
+  const several = regionOf({ nodes: [{}, {}] });
+  const secret = regionOf({ statusToken: "reader" });
+  assert.match(
+    findWarnings({ regions: [several], gate: "verify" }).join(),
+    /^region 901 has 2 nodes and no mesh key/,
+  );
+  assert.match(
+    findWarnings({ regions: [secret], gate: "skip" }).join(),
+    /^region 901 gets no new secrets while/,
+  );
+  const quiet = [secret, regionOf({ cloud: "aws", location: "eu-central-1", nodes: [{}, {}], mesh: "keys" })];
+  assert.deepEqual(findWarnings({ regions: quiet, gate: "verify" }), []);
 });

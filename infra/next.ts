@@ -1,5 +1,7 @@
-/** What is left to do after an `up`, in words. Pure. */
+/** What a person has to know or do, in words. Pure. */
+import { credentialsOf } from "./bootstrap/credentials.ts";
 import type { FleetNode } from "./clouds/cloud.ts";
+import { secretChannelOf } from "./clouds/secret-channel.ts";
 import type { FleetConfig } from "./config/fleet.ts";
 import { pendingPin } from "./derpmap/build.ts";
 
@@ -50,4 +52,26 @@ export function describeNext(
         ]
       : []),
   ];
+}
+
+/** What goes together and yet is hardly meant. */
+export function findWarnings({ regions, gate }: Pick<FleetConfig, "regions" | "gate">): string[] {
+  return regions.flatMap((region) => {
+    const { id, cloud, nodes, mesh, skipGate } = region;
+    if (cloud === "local") return [];
+    const isSealed = credentialsOf(region).length > 0 && secretChannelOf(cloud) === "sealed";
+    return [
+      ...(nodes.length > 1 && mesh === undefined
+        ? [
+            `region ${id} has ${nodes.length} nodes and no mesh key: clients on different nodes of it do not reach each other. ` +
+              "Write mesh with the name of a secret (docs/configuration.md)",
+          ]
+        : []),
+      ...(isSealed && (gate === "skip" || skipGate !== undefined)
+        ? [
+            `region ${id} gets no new secrets while its gate is skipped: they are sealed to keys that the gate learns`,
+          ]
+        : []),
+    ];
+  });
 }

@@ -11,7 +11,7 @@ import type { Release, Releases } from "./delivery/delivery.ts";
 import { openDelivery, signingKeyName } from "./delivery/open.ts";
 import { type RelayBundle, relayBundle } from "./delivery/relay-bundle.ts";
 import { noGate, openGate } from "./gate.ts";
-import { describeNext } from "./next.ts";
+import { describeNext, findWarnings } from "./next.ts";
 import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
 
 export interface ProgramContext extends CloudContext {
@@ -52,13 +52,7 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   const config = parseFleetConfig({ where, secretKeys, values: pulumi.runtime.allConfig() });
   refuseRemoval(config, previous);
   refuseOverdue(config, context);
-  for (const { id, nodes, cloud, mesh } of config.regions) {
-    if (cloud === "local" || nodes.length === 1 || mesh !== undefined) continue;
-    context.log.warn(
-      `region ${id} has ${nodes.length} nodes and no mesh key: clients on different nodes of it do not reach each other. ` +
-        "Write mesh with the name of a secret (docs/configuration.md)",
-    );
-  }
+  for (const warning of findWarnings(config)) context.log.warn(warning);
   const { regions, trustedKeys } = config;
   const relay = onlyOnce(relayBundle);
   const signingKey = pulumi.runtime.getConfig(`derpkit:${signingKeyName}`);
