@@ -3,37 +3,30 @@
  * that can be booted, and Go's clients of Tailscale for the last word.
  */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import https from "node:https";
-import { createSecureContext } from "node:tls";
-import { openTls } from "../relay/client/transport.ts";
-import { certificatePin } from "../relay/crypto/self-signed.ts";
-import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
+import { relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
-import { sha256Hex } from "../relay/updater/manifest.ts";
 import { Attempts } from "./attempts.ts";
 import { eventually } from "./eventually.ts";
-import { Herd } from "./herd.ts";
 import { hostName, MachineDelivery, node } from "./machine-delivery.ts";
+import {
+  readPin as readPinAt,
+  refuses as refusesBy,
+  type Relay,
+  relayThat,
+  runningBundle as runningBundleAt,
+  runs as runsAt,
+} from "./machine-relay.ts";
+import { upgradeInUse } from "./machine-upgrade.ts";
 import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
 import { buildTestMap } from "./test-map.ts";
 import { freePort } from "./test-ports.ts";
 import { VirtualMachine, whyNoMachine } from "./virtual-machine.ts";
 
 const timeout = 2_400_000;
-const trust = createSecureContext({ minVersion: "TLSv1.2" });
-
-type Relay = Pick<RelayBundle, "code" | "version">;
-
-/** The relay with another beginning: other bytes, and whatever the beginning does. */
-async function relayThat(name: string, begins = ""): Promise<Relay> {
-  const { code, version } = await relayBundle();
-  const text = `${begins}\n// ${name}\n${code.toString()}`;
-  return { code: Buffer.from(text), version: `${version}.${name}` };
-}
 
 describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeout }, () => {
   let delivery: MachineDelivery;
@@ -43,55 +36,11 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   let pin = "";
   const folder = temporaryFolder({ after });
 
-  /** What the relay's certificate is, as a client that asks for the first time sees it. */
-  async function readPin(): Promise<string> {
-    const endpoint = { address: "127.0.0.1", port: derpPort };
-    const signal = AbortSignal.timeout(20_000);
-    await using transport = await openTls({ endpoint, hostName, trust, signal }, (stream) => ({
-      certificates: [stream.getPeerCertificate().raw],
-      fault: undefined,
-    }));
-    return certificatePin(new X509Certificate(transport.certificates[0] ?? Buffer.alloc(0)).raw);
-  }
-
-  /** The bundle that the relay says it runs; undefined while it says nothing. */
-  function runningBundle(): Promise<string | undefined> {
-    return new Promise((resolve) => {
-      const options = {
-        host: "127.0.0.1",
-        port: derpPort,
-        servername: hostName,
-        headers: { Host: hostName },
-      };
-      const request = https.get(
-        { ...options, path: "/healthz", rejectUnauthorized: false, timeout: 20_000 },
-        (answer) => {
-          let text = "";
-          answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-          answer.on("end", () => resolve(text === "" ? undefined : JSON.parse(text).bundle));
-        },
-      );
-      request.on("timeout", () => request.destroy()).on("error", () => resolve(undefined));
-    });
-  }
-
-  const runs = ({ code }: Relay): Promise<void> =>
-    eventually("the release runs", async () => (await runningBundle()) === sha256Hex(code));
-
+  const readPin = (): Promise<string> => readPinAt(derpPort);
+  const runningBundle = (): Promise<string | undefined> => runningBundleAt(derpPort);
+  const runs = (relay: Relay): Promise<void> => runsAt(derpPort, relay);
+  const refuses = (code: string): Promise<void> => refusesBy(delivery.server, code);
   const place = () => ({ files: { hostName, pin }, derpPort });
-
-  /** Has the updater look now, and waits until it says that it has refused something so. */
-  async function refuses(code: string): Promise<void> {
-    await delivery.server.command("systemctl reload derpkit-updater.service");
-    let said = "";
-    await eventually(
-      () => `the updater refuses: ${code}, and it says ${said}`,
-      async () => {
-        said = await delivery.server.command("cat /run/derpkit/updater.json");
-        return said.includes(`"code":"${code}"`);
-      },
-    );
-  }
 
   before(
     async () => {
@@ -135,24 +84,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   });
 
   test("an upgrade refuses nobody, and its clients are back within seconds", { timeout }, async (t) => {
-    const next = await relayThat("b");
-    await using herd = new Herd(place());
-    herd.grow(50);
-    await herd.becomes(50, t.signal);
-    await using attempts = new Attempts(place());
-    await delivery.publish({ relay: next });
-    await delivery.server.command("systemctl reload derpkit-updater.service");
-    await runs(next);
-    await herd.becomes(50, AbortSignal.timeout(60_000));
-    await eventually("there were 1,000 attempts", () => attempts.count + attempts.failures.length >= 1_000);
-    t.diagnostic(
-      `${attempts.count} logins, the slowest ${Math.round(attempts.slowest)} ms; longest gap of 50 clients ${Math.round(herd.longestGap)} ms`,
-    );
-    // Of those who were there and came back, one of fifty was cut off at its first try in one of four runs, and was in at the next.
-    for (const reason of herd.reasons) t.diagnostic(`a client that came back had to try again: ${reason}`);
-    assert.deepEqual(attempts.failures, []);
-    assert.ok(attempts.slowest <= 8_000, `the slowest login took ${attempts.slowest} ms`);
-    assert.ok(herd.longestGap <= 15_000, `a client was away for ${herd.longestGap} ms`);
+    await upgradeInUse(t, delivery, place(), await relayThat("b"));
   });
 
   const bad: Readonly<Record<string, readonly [code: string, offer: () => Promise<unknown>]>> = {

@@ -1,0 +1,73 @@
+/** The relay of a test's machine, as it is seen from here: by the port of this machine that leads to it. */
+import { X509Certificate } from "node:crypto";
+import https from "node:https";
+import { createSecureContext } from "node:tls";
+import { openTls } from "../relay/client/transport.ts";
+import { certificatePin } from "../relay/crypto/self-signed.ts";
+import { sha256Hex } from "../relay/updater/manifest.ts";
+import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
+import type { DeliveryServer } from "./delivery-server.ts";
+import { eventually } from "./eventually.ts";
+import { hostName } from "./machine-delivery.ts";
+
+export type Relay = Pick<RelayBundle, "code" | "version">;
+
+const trust = createSecureContext({ minVersion: "TLSv1.2" });
+const answerMs = 20_000;
+
+/** The relay with another beginning: other bytes, and whatever the beginning does. */
+export async function relayThat(name: string, begins = ""): Promise<Relay> {
+  const { code, version } = await relayBundle();
+  const text = `${begins}\n// ${name}\n${code.toString()}`;
+  return { code: Buffer.from(text), version: `${version}.${name}` };
+}
+
+/** What the relay's certificate is, as a client that asks for the first time sees it. */
+export async function readPin(derpPort: number): Promise<string> {
+  const endpoint = { address: "127.0.0.1", port: derpPort };
+  const signal = AbortSignal.timeout(answerMs);
+  await using transport = await openTls({ endpoint, hostName, trust, signal }, (stream) => ({
+    certificates: [stream.getPeerCertificate().raw],
+    fault: undefined,
+  }));
+  return certificatePin(new X509Certificate(transport.certificates[0] ?? Buffer.alloc(0)).raw);
+}
+
+/** The bundle that the relay says it runs; undefined while it says nothing. */
+export function runningBundle(derpPort: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const options = {
+      host: "127.0.0.1",
+      port: derpPort,
+      servername: hostName,
+      headers: { Host: hostName },
+    };
+    const request = https.get(
+      { ...options, path: "/healthz", rejectUnauthorized: false, timeout: answerMs },
+      (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+        answer.on("end", () => resolve(text === "" ? undefined : JSON.parse(text).bundle));
+      },
+    );
+    request.on("timeout", () => request.destroy()).on("error", () => resolve(undefined));
+  });
+}
+
+/** Waits until a release's relay is the one that runs. */
+export function runs(derpPort: number, { code }: Relay): Promise<void> {
+  return eventually("the release runs", async () => (await runningBundle(derpPort)) === sha256Hex(code));
+}
+
+/** Has the updater look now, and waits until it says that it has refused something so. */
+export async function refuses(server: DeliveryServer, code: string): Promise<void> {
+  await server.command("systemctl reload derpkit-updater.service");
+  let said = "";
+  await eventually(
+    () => `the updater refuses: ${code}, and it says ${said}`,
+    async () => {
+      said = await server.command("cat /run/derpkit/updater.json");
+      return said.includes(`"code":"${code}"`);
+    },
+  );
+}
