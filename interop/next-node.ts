@@ -57,7 +57,7 @@ export async function leaveForNextNode(
     );
     const since = (moment: number): string => `${((moment - refusedAt) / 1_000).toFixed(2)} s`;
     t.diagnostic(
-      `refused ${((refusedAt - beganAt) / 1_000).toFixed(1)} s after the end began; from then both clients at the next relay within ${since(thereAt)}, packets to and fro within ${since(heardAt)}`,
+      `the first relay refused ${((refusedAt - beganAt) / 1_000).toFixed(1)} s after its end began; from then both clients were at the next one within ${since(thereAt)}, and packets went to and fro within ${since(heardAt)}`,
     );
     assert.ok((await packetsThere()) > 0);
     assert.ok(heardAt - refusedAt <= limitMs, `packets went by the next relay after ${since(heardAt)}`);

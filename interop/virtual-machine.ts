@@ -14,6 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -89,6 +90,23 @@ export class VirtualMachine implements AsyncDisposable {
     const said = machine.console().split("\n").slice(-40).join("\n");
     await machine[Symbol.asyncDispose]();
     throw new Error(`the machine did not boot\n${said}`);
+  }
+
+  /** Has the emulator do something. @throws Error with what it says, which it does only if it cannot */
+  async monitor(command: string): Promise<void> {
+    const socket = connect(path.join(this.#folder, "run", "monitor"));
+    let said = "";
+    socket.setEncoding("utf8").on("data", (text: string) => (said += text));
+    const prompts = async (count: number): Promise<void> => {
+      while (said.split("(qemu) ").length <= count) await once(socket, "data");
+    };
+    await prompts(1);
+    socket.write(`${command}\n`);
+    await prompts(2);
+    socket.destroy();
+    // It repeats the command, with the codes of a terminal.
+    const answer = said.split("(qemu) ")[1]?.split("\n").slice(1).join("\n").trim() ?? "";
+    if (answer !== "") throw new Error(`${command}: ${answer}`);
   }
 
   /** All that it has printed so far. */
