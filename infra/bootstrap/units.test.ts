@@ -66,6 +66,12 @@ test("the relay has no capability, its own user, and no way to the cloud's metad
   assert.deepEqual(valuesOf(unit, "RequiresMountsFor"), ["/var/lib/derpkit"]);
 });
 
+test("what is run beside the relay is run outside of its sandbox, in which next to nothing may be executed", () => {
+  const unit = renderUnits(settings).get("derpkit-relay.service");
+  for (const command of ["ExecStartPre", "ExecReload", "ExecStopPost"])
+    assert.match(valuesOf(unit, command).join(), /^\+\/bin\//);
+});
+
 test("five starts in a minute are a crash loop", () => {
   const unit = renderUnits(settings).get("derpkit-relay.service");
   assert.deepEqual(

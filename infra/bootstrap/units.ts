@@ -106,7 +106,7 @@ NotifyAccess=all
 EnvironmentFile=/etc/derpkit/stage0.env
 ExecStartPre=+/bin/sh -c 'mkdir -p ${runFolder} && readlink -f ${currentFolder} >${runFolder}/running'
 ExecStart=${currentFolder}/runtime/runtime ${currentFolder}/relay.mjs -config ${currentFolder}/config/\${DERPKIT_NODE}.json
-ExecReload=/bin/kill -HUP $MAINPID
+ExecReload=+/bin/kill -HUP $MAINPID
 # A stop for good closes the sockets, before the clients have to go; a restart leaves them open.
 ExecStop=${renderClosing(own)}
 # One that has not begun to serve has no ExecStop.
