@@ -15,6 +15,8 @@ export class Attempts implements AsyncDisposable {
   readonly failures: string[] = [];
   /** Milliseconds. */
   slowest = 0;
+  /** When each login came about, in milliseconds since 1970. */
+  readonly times: number[] = [];
   readonly #stop = new AbortController();
   readonly #place: HerdPlace;
   readonly #trust = createTrust();
@@ -43,6 +45,7 @@ export class Attempts implements AsyncDisposable {
           signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(loginMs)]),
         });
         this.count++;
+        this.times.push(Date.now());
         this.slowest = Math.max(this.slowest, performance.now() - began);
       } catch (error) {
         if (!this.#stop.signal.aborted) this.failures.push(String(error));

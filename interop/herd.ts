@@ -3,7 +3,7 @@ import timers from "node:timers/promises";
 import { connectRelay, type RelayConnection } from "../relay/client/connection.ts";
 import { orGiveUp, RelayFailure } from "../relay/client/failure.ts";
 import { createTrust } from "../relay/client/transport.ts";
-import { generatePrivateKey } from "../relay/crypto/keys.ts";
+import { generatePrivateKey, type PrivateKey } from "../relay/crypto/keys.ts";
 import type { RelayFiles } from "./conformance/relay-under-test.ts";
 
 /** A login that takes longer has failed. */
@@ -40,7 +40,12 @@ export class Herd implements AsyncDisposable {
 
   /** Adds so many clients, each with a key of its own. */
   grow(count: number): void {
-    this.#clients.push(...Array.from({ length: count }, () => this.#stayConnected()));
+    this.add(Array.from({ length: count }, generatePrivateKey));
+  }
+
+  /** Adds clients with these keys. */
+  add(keys: readonly PrivateKey[]): void {
+    this.#clients.push(...keys.map((key) => this.#stayConnected(key)));
   }
 
   /** Waits until so many clients are logged in. @throws RelayFailure that says how many were, if the signal aborts */
@@ -63,8 +68,7 @@ export class Herd implements AsyncDisposable {
     await Promise.all(this.#clients);
   }
 
-  async #stayConnected(): Promise<void> {
-    const privateKey = generatePrivateKey();
+  async #stayConnected(privateKey: PrivateKey): Promise<void> {
     let failuresInARow = 0;
     let lostAt: number | undefined;
     while (!this.#stop.signal.aborted) {
@@ -82,7 +86,7 @@ export class Herd implements AsyncDisposable {
     }
   }
 
-  async #connect(privateKey: ReturnType<typeof generatePrivateKey>): Promise<RelayConnection> {
+  async #connect(privateKey: PrivateKey): Promise<RelayConnection> {
     const { files, derpPort } = this.#place;
     try {
       return await connectRelay({

@@ -25,6 +25,9 @@ export interface Release {
   readonly runtime?: RuntimeName;
   readonly change?: (machines: MachineFiles) => MachineFiles;
   readonly node?: string;
+  /** Keys that may connect; everybody without it. */
+  readonly allow?: readonly string[];
+  readonly clientRate?: RegionContent["clientRate"];
   readonly key?: KeyObject;
 }
 
@@ -96,9 +99,18 @@ export class MachineDelivery implements AsyncDisposable {
       certificates: "pinned",
       addresses: "",
       http: false,
-      admission: {},
+      admission: { allow: release.allow },
+      clientRate: release.clientRate,
       updaterStatusFile,
     });
-    return { stack, region, relay, machines: change(withCommands), nodes: [{ name, relayConfig }] };
+    return {
+      stack,
+      region,
+      relay,
+      allow: release.allow,
+      clientRate: release.clientRate,
+      machines: change(withCommands),
+      nodes: [{ name, relayConfig }],
+    };
   }
 }

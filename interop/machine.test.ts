@@ -7,10 +7,19 @@ import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import timers from "node:timers/promises";
+import { createSecureContext } from "node:tls";
+import { connectRelay } from "../relay/client/connection.ts";
+import { RelayFailure } from "../relay/client/failure.ts";
+import { generatePrivateKey, type PrivateKey, publicKeyOf, renderNodeKey } from "../relay/crypto/keys.ts";
 import { relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
+import { relayUnit } from "../relay/agent/places.ts";
+import { updaterUnit } from "../relay/agent/systemd-service.ts";
+import { decodeState, type UpdaterState } from "../relay/updater/state.ts";
 import { Attempts } from "./attempts.ts";
 import { eventually } from "./eventually.ts";
+import { Herd } from "./herd.ts";
 import { hostName, MachineDelivery, node } from "./machine-delivery.ts";
 import {
   readPin as readPinAt,
@@ -21,12 +30,14 @@ import {
   runs as runsAt,
 } from "./machine-relay.ts";
 import { upgradeInUse } from "./machine-upgrade.ts";
+import { StunAttempts } from "./stun-attempts.ts";
 import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
 import { buildTestMap } from "./test-map.ts";
 import { freePort } from "./test-ports.ts";
 import { VirtualMachine, whyNoMachine } from "./virtual-machine.ts";
 
 const timeout = 2_400_000;
+const trust = createSecureContext({ minVersion: "TLSv1.2" });
 
 describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeout }, () => {
   let delivery: MachineDelivery;
@@ -86,6 +97,149 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   test("an upgrade refuses nobody, and its clients are back within seconds", { timeout }, async (t) => {
     await upgradeInUse(t, delivery, place(), await relayThat("b"));
   });
+
+  test(
+    "a release that crashes at its start costs who comes meanwhile a wait, and nobody a refusal",
+    { timeout },
+    async (t) => {
+      const good = await relayThat("steady");
+      await delivery.publish({ relay: good });
+      await delivery.server.command("systemctl reload derpkit-updater.service");
+      await runs(good);
+      await using attempts = new Attempts(place());
+      await using stun = new StunAttempts(stunPort);
+      await delivery.publish({ relay: await relayThat("crash-meanwhile", "process.exit(3);") });
+      await delivery.server.command("systemctl reload derpkit-updater.service");
+      // Whoever asks the machine how it does meanwhile takes a part of its processor.
+      await timers.setTimeout(60_000);
+      const back = await timeOf(updaterUnit, "relay-exited");
+      const started = await timeOf(relayUnit, "Starting derpkit-relay.service");
+      const serves = await timeOf(relayUnit, " serves ");
+      await runs(good);
+      await refuses("release-failed");
+      await stun[Symbol.asyncDispose]();
+      const [next = Infinity] = attempts.times.filter((time) => time > back).toSorted((a, b) => a - b);
+      t.diagnostic(
+        `${attempts.count} logins, ${attempts.failures.length} refused or reset, the slowest ${Math.round(attempts.slowest)} ms`,
+      );
+      t.diagnostic(
+        `after the release was given up the relay before was started within ${Math.round(started - back)} ms, ` +
+          `served ${Math.round(serves - started)} ms later, and had a login ${Math.round(next - serves)} ms after that`,
+      );
+      t.diagnostic(
+        `${stun.sent} STUN requests, ${stun.sent - stun.answered} unanswered, the slowest answer ${Math.round(stun.slowest)} ms`,
+      );
+      assert.deepEqual(attempts.failures, []);
+      // How long the relay's own start takes is a matter of the processor, which is emulated.
+      const others = next - back - (serves - started);
+      assert.ok(others <= 5_000, `beside the relay's start it took ${others} ms until somebody could log in`);
+    },
+  );
+
+  /** When a unit has last logged a line, on this machine's clock: milliseconds since 1970. */
+  async function timeOf(unit: string, words: string): Promise<number> {
+    const asked = Date.now();
+    const said = await delivery.server.command(
+      `date +%s.%N; journalctl -u ${unit} -o short-unix --no-pager | grep -F '${words}' | tail -n 1`,
+    );
+    const [now = NaN, then = NaN] = said.split("\n").map((line) => Number.parseFloat(line));
+    // The command ran between question and answer.
+    return (asked + Date.now()) / 2 - (now - then) * 1_000;
+  }
+
+  /** What the updater remembers. */
+  const memory = async (): Promise<UpdaterState> =>
+    decodeState(Buffer.from(await delivery.server.command("cat /var/lib/derpkit/updater/updater.json")));
+
+  test(
+    "A, then B, then A again is three releases, and the third is fetched from nowhere",
+    { timeout },
+    async () => {
+      const [a, b] = [await relayThat("to-and-fro-a"), await relayThat("to-and-fro-b")];
+      const install = async (relay: Relay): Promise<UpdaterState> => {
+        await delivery.publish({ relay });
+        await delivery.server.command("systemctl reload derpkit-updater.service");
+        await runs(relay);
+        await eventually("it has proven itself", async () => (await memory()).trial === undefined);
+        return memory();
+      };
+      const first = await install(a);
+      const second = await install(b);
+      const fetched: string[] = [];
+      delivery.server.trouble = (file) => fetched.push(path.basename(file)) === 0;
+      const third = await install(a);
+      delivery.server.trouble = () => false;
+      const sequences = [first, second, third].map(({ accepted }) => accepted?.sequence ?? 0);
+      assert.deepEqual(
+        sequences,
+        [0, 1, 2].map((more) => (sequences[0] ?? 0) + more),
+      );
+      assert.notEqual(second.good, first.good);
+      assert.deepEqual(
+        [third.good, third.previous, third.failed],
+        [first.good, second.good, undefined],
+        "the third release is the first, and the second is gone back to from it",
+      );
+      assert.deepEqual(new Set(fetched), new Set(["manifest.json", "manifest.sig"]));
+    },
+  );
+
+  test("another list of who may connect is in force without a restart", { timeout }, async (t) => {
+    const members = Array.from({ length: 10 }, generatePrivateKey);
+    const leaver = generatePrivateKey();
+    const listOf = (keys: readonly PrivateKey[]): string[] =>
+      keys.map((key) => renderNodeKey(publicKeyOf(key)));
+    const publish = async (keys: readonly PrivateKey[], bytesPerSecond: number): Promise<void> => {
+      await delivery.publish({ relay, allow: listOf(keys), clientRate: { bytesPerSecond } });
+      const { sequence } = JSON.parse(await readFile(path.join(delivery.folder, "manifest.json"), "utf8"));
+      await delivery.server.command("systemctl reload derpkit-updater.service");
+      await eventually("it is in force", async () => {
+        const said = await delivery.server.command("cat /run/derpkit/updater.json");
+        return said.includes(`"sequence":${sequence},`) && said.includes('"state":"current"');
+      });
+    };
+    const process = "systemctl show -P MainPID derpkit-relay.service";
+    const relay = await relayThat("listed");
+    await publish([...members, leaver], 10_000_000);
+    await runs(relay);
+    await using herd = new Herd(place());
+    herd.add(members);
+    await herd.becomes(members.length, AbortSignal.timeout(60_000));
+    await logIn(leaver);
+    const first = await delivery.server.command(process);
+
+    await publish(members, 5_000_000);
+    assert.equal(await delivery.server.command(process), first);
+    await assert.rejects(logIn(leaver), RelayFailure);
+    assert.equal(await herd.ping(AbortSignal.timeout(20_000)), members.length);
+    assert.deepEqual([herd.failures, herd.longestGap], [0, 0]);
+    const said = await delivery.server.command(
+      "journalctl -u derpkit-relay.service --no-pager -o cat -n 20; readlink -f /opt/derpkit/current; cat /run/derpkit/running",
+    );
+    t.diagnostic(said);
+    assert.match(said, /read again: admission and rate config/);
+    assert.match(said, /is not let in: the key is not on the allow-list/);
+    assert.match(said, /^(\/opt\/derpkit\/releases\/[0-9a-f]{64})\n\1$/m);
+
+    // A relay that is started while nothing can be fetched has the list too.
+    delivery.server.trouble = (_, response) => {
+      response.writeHead(503).end();
+      return true;
+    };
+    await delivery.server.command("systemctl restart derpkit-relay.service");
+    await herd.becomes(members.length, AbortSignal.timeout(120_000));
+    assert.notEqual(await delivery.server.command(process), first);
+    await assert.rejects(logIn(leaver), RelayFailure);
+    delivery.server.trouble = () => false;
+  });
+
+  /** Logs in and leaves. @throws RelayFailure */
+  async function logIn(privateKey: PrivateKey): Promise<void> {
+    const identity = { hostName, certName: pin };
+    const endpoint = { address: "127.0.0.1", port: derpPort };
+    const signal = AbortSignal.timeout(20_000);
+    await using _ = await connectRelay({ endpoint, identity, trust, privateKey, signal });
+  }
 
   const bad: Readonly<Record<string, readonly [code: string, offer: () => Promise<unknown>]>> = {
     "crashes at its start": [
