@@ -3,6 +3,7 @@
  * none, and the updater does everything else. Running it again changes nothing.
  */
 import { runtimeArchiveFolder, updaterFile } from "../../relay/agent/places.ts";
+import { fetchedBefore } from "../../relay/updater/manifest.ts";
 import { relayUser } from "./units.ts";
 
 export const stage1 = `#!/bin/sh
@@ -66,6 +67,9 @@ if [ ! -e $root/updater ]; then
   cp -R "$work/runtime" "$root/runtimes/$sum.partial"
   mv "$root/runtimes/$sum.partial" "$root/runtimes/$sum"
   install -m 0644 "$work/${updaterFile}" $root/first/${updaterFile}
+  # The updater installs the same archive with its first release, and need not fetch it again.
+  mkdir -p "$root/releases/${fetchedBefore}/${runtimeArchiveFolder}"
+  mv "$work/runtime.tgz" "$root/releases/${fetchedBefore}/$archive"
   ln -sfn "../runtimes/$sum" $root/first/runtime
   obtain "units/$DERPKIT_NODE/derpkit-updater.service" "$work/updater.service"
   install -m 0644 "$work/updater.service" /etc/systemd/system/derpkit-updater.service

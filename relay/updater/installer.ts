@@ -3,7 +3,14 @@ import { KitError } from "../errors.ts";
 import { decide, type Identity } from "./decision.ts";
 import type { UpdaterEvent } from "./event.ts";
 import type { Machine } from "./machine.ts";
-import { manifestFile, type ManifestFile, maxManifestBytes, sha256Hex, signatureFile } from "./manifest.ts";
+import {
+  fetchedBefore,
+  manifestFile,
+  type ManifestFile,
+  maxManifestBytes,
+  sha256Hex,
+  signatureFile,
+} from "./manifest.ts";
 import type { Release, Service } from "./service.ts";
 import { maxSignatureBytes } from "./signature.ts";
 import type { Source } from "./source.ts";
@@ -132,7 +139,7 @@ export class Installer {
   async #obtain(file: ManifestFile, signal: AbortSignal): Promise<Uint8Array> {
     const { good, previous } = this.#state;
     const { machine, auditDelivery } = this.#options;
-    const own = auditDelivery ? undefined : await machine.findFile(file, [good, previous]);
+    const own = auditDelivery ? undefined : await machine.findFile(file, [good, previous, fetchedBefore]);
     return own ?? this.#fetchChecked(file, signal);
   }
 

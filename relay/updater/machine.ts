@@ -92,7 +92,7 @@ export class Machine {
     }
   }
 
-  /** Finds a file of these contents in releases that are here, so that it need not be fetched again. */
+  /** Finds a file of these contents in releases that are here, whole or not, so that it need not be fetched again. */
   async findFile(
     { path: name, sha256 }: ManifestFile,
     digests: readonly (string | undefined)[],

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { KitError } from "../errors.ts";
-import { encodeManifest, manifestFile, relayFile, signatureFile } from "./manifest.ts";
+import { encodeManifest, fetchedBefore, manifestFile, relayFile, signatureFile } from "./manifest.ts";
 import { folderSource, type Source } from "./source.ts";
 import type { Release } from "./service.ts";
 import { signManifest } from "./signature.ts";
@@ -472,6 +472,29 @@ test("the pause between polls varies by a quarter around its mean", async (t) =>
   await clock.poll();
   await clock.poll();
   assert.deepEqual(clock.pauses, [45_000, 60_000, 75_000]);
+});
+
+test("what a machine had before its first release is not fetched for it, if it is the same, and goes when that runs", async (t) => {
+  const stage = await openStage(t);
+  await stage.publish(A);
+  const before = path.join(stage.root, "releases", fetchedBefore);
+  await mkdir(path.join(before, "config"), { recursive: true });
+  await writeFile(path.join(before, relayFile), "A");
+  await writeFile(path.join(before, "config/901a.json"), "another");
+  const folder = folderSource(stage.delivery);
+  const fetched: string[] = [];
+  const source: Source = {
+    fetch(file, limits) {
+      fetched.push(file);
+      return folder.fetch(file, limits);
+    },
+  };
+  const { updater } = stage.start({ source });
+  t.after(() => updater.stop());
+  await updater.ready;
+  assert.deepEqual(fetched, [manifestFile, signatureFile, "config/901a.json"]);
+  assert.equal(await stage.current(), "A");
+  await assert.rejects(readdir(before), { code: "ENOENT" });
 });
 
 test("of a new release only the files that differ are fetched", async (t) => {
