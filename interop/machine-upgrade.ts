@@ -1,6 +1,7 @@
 /** An upgrade of a test's machine while its relay is in use. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import type { RuntimeName } from "../infra/bootstrap/runtimes.ts";
 import { Attempts } from "./attempts.ts";
 import { eventually } from "./eventually.ts";
 import { Herd, type HerdPlace } from "./herd.ts";
@@ -9,7 +10,8 @@ import { type Relay, runs } from "./machine-relay.ts";
 
 const clients = 50;
 const logins = 1_000;
-const slowestMs = 8_000;
+/** Of a login, on the emulated processor: Node took 8.0 to 8.5 s, and 11.7 s while others used this machine; Bun 6.8 s. */
+const slowestMs = { bun: 8_000, node: 12_000 } as const satisfies Record<RuntimeName, number>;
 const awayMs = 15_000;
 
 /** Publishes a relay and has it installed. Nobody is refused meanwhile, and who was there is back within seconds. */
@@ -18,6 +20,7 @@ export async function upgradeInUse(
   delivery: MachineDelivery,
   place: HerdPlace,
   relay: Relay,
+  runtime: RuntimeName,
 ): Promise<void> {
   await using herd = new Herd(place);
   herd.grow(clients);
@@ -37,6 +40,6 @@ export async function upgradeInUse(
   // Of those who were there and came back, one of fifty was cut off at its first try in one of four runs, and was in at the next.
   for (const reason of herd.reasons) t.diagnostic(`a client that came back had to try again: ${reason}`);
   assert.deepEqual(attempts.failures, []);
-  assert.ok(attempts.slowest <= slowestMs, `the slowest login took ${attempts.slowest} ms`);
+  assert.ok(attempts.slowest <= slowestMs[runtime], `the slowest login took ${attempts.slowest} ms`);
   assert.ok(herd.longestGap <= awayMs, `a client was away for ${herd.longestGap} ms`);
 }

@@ -95,7 +95,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   });
 
   test("an upgrade refuses nobody, and its clients are back within seconds", { timeout }, async (t) => {
-    await upgradeInUse(t, delivery, place(), await relayThat("b"));
+    await upgradeInUse(t, delivery, place(), await relayThat("b"), "bun");
   });
 
   test(
