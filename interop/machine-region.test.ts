@@ -1,5 +1,5 @@
 /**
- * A region of two relays, the first of them on a real Debian machine that runs Node from its first boot, the next one
+ * A region of two relays, the first of them on a real Debian machine that runs Node from its first boot, and then Bun, the next one
  * a process of this machine: an upgrade, a bad one, and the ways in which the first relay goes while clients of Tailscale
  * use it. Needs a machine that can be booted, a network to it, and Go's clients of Tailscale.
  */
@@ -15,7 +15,7 @@ import { eventually } from "./eventually.ts";
 import { HandshakeFlood } from "./handshake-flood.ts";
 import { Herd } from "./herd.ts";
 import { hostName, MachineDelivery, node } from "./machine-delivery.ts";
-import { readPin, refuses, relayThat, runs } from "./machine-relay.ts";
+import { readPin, refuses, type Relay, relayThat, runs } from "./machine-relay.ts";
 import { upgradeInUse } from "./machine-upgrade.ts";
 import { attachWire, whyNoWire } from "./machine-wire.ts";
 import { leaveForNextNode } from "./next-node.ts";
@@ -101,9 +101,24 @@ describe(
       "drains and is stopped for good": [`systemctl stop ${relayUnit}`, `systemctl start ${relayUnit}`],
     };
 
-    for (const [what, [end, back]] of Object.entries(ends)) {
+    for (const runtime of ["node", "bun"] as const) declareEnds(runtime);
+
+    function declareEnds(runtime: "node" | "bun"): void {
+      test(`it runs on ${runtime}`, { timeout }, async () => {
+        await delivery.publish({ relay: await relayOn(runtime), runtime });
+        await shell("systemctl reload derpkit-updater.service");
+        await runs(derpPort, await relayOn(runtime));
+      });
+      for (const [what, [end, back]] of Object.entries(ends)) declareLeaving(runtime, what, end, back);
+      declareFlood(runtime);
+    }
+
+    /** Other bytes for each runtime, so that it is seen which of them runs. */
+    const relayOn = (runtime: string): Promise<Relay> => relayThat(`on-${runtime}`);
+
+    function declareLeaving(runtime: string, what: string, end: string, back: string): void {
       test(
-        `Tailscale's clients are at the next node within 5 s when the first one ${what}`,
+        `on ${runtime}: Tailscale's clients are at the next node within 5 s when the first one ${what}`,
         { timeout, skip: whyNoTailnetCheck },
         async (t) => {
           const next = await startNext(t);
@@ -122,48 +137,50 @@ describe(
           await leaveForNextNode(t, { first, next }, () => void (ended = shell(end)));
           await ended;
           await shell(back);
-          await runs(derpPort, await relayThat("b"));
+          await runs(derpPort, await relayOn(runtime));
         },
       );
     }
 
-    test(
-      "a minute's flood of TLS handshakes ends neither the relay nor the sessions that are there",
-      { timeout },
-      async (t) => {
-        const process = () => shell(`systemctl show -P MainPID -P NRestarts -P ActiveState ${relayUnit}`);
-        const sound = await process();
-        await using herd = new Herd(place());
-        herd.grow(20);
-        await herd.becomes(20, t.signal);
-        const calm = { failures: herd.failures, longestGap: herd.longestGap };
-        const flood = new HandshakeFlood({ address, port: 443 }, hostName);
-        let slowest = 0;
-        try {
-          for (const endAt = performance.now() + floodMs; performance.now() < endAt;) {
-            await timers.setTimeout(pingEveryMs);
-            const askedAt = performance.now();
-            assert.equal(await herd.ping(AbortSignal.timeout(pingWithinMs)), 20);
-            slowest = Math.max(slowest, performance.now() - askedAt);
+    function declareFlood(runtime: string): void {
+      test(
+        `on ${runtime}: a minute's flood of TLS handshakes ends neither the relay nor the sessions that are there`,
+        { timeout },
+        async (t) => {
+          const process = () => shell(`systemctl show -P MainPID -P NRestarts -P ActiveState ${relayUnit}`);
+          const sound = await process();
+          await using herd = new Herd(place());
+          herd.grow(20);
+          await herd.becomes(20, t.signal);
+          const calm = { failures: herd.failures, longestGap: herd.longestGap };
+          const flood = new HandshakeFlood({ address, port: 443 }, hostName);
+          let slowest = 0;
+          try {
+            for (const endAt = performance.now() + floodMs; performance.now() < endAt;) {
+              await timers.setTimeout(pingEveryMs);
+              const askedAt = performance.now();
+              assert.equal(await herd.ping(AbortSignal.timeout(pingWithinMs)), 20);
+              slowest = Math.max(slowest, performance.now() - askedAt);
+            }
+          } finally {
+            await flood[Symbol.asyncDispose]();
           }
-        } finally {
-          await flood[Symbol.asyncDispose]();
-        }
-        const endedAt = performance.now();
-        herd.grow(1);
-        await herd.becomes(21, AbortSignal.timeout(pingWithinMs));
-        const newcomer = performance.now() - endedAt;
-        const kinds = Object.entries(flood.counts).map(([kind, count]) => `${count} ${kind}`);
-        t.diagnostic(
-          `${kinds.join(", ")}, and ${flood.failures} that came to nothing; the slowest Pong of 20 clients after ${Math.round(slowest)} ms; a newcomer in ${Math.round(newcomer)} ms after its end; process, restarts, state: ${sound.split("\n").join(" ")}`,
-        );
-        assert.equal(await herd.ping(AbortSignal.timeout(pingWithinMs)), 21);
-        const { failures, longestGap, reasons } = herd;
-        assert.deepEqual({ failures, longestGap }, calm, reasons.join("\n"));
-        assert.equal(await process(), sound);
-        assert.ok(Object.values(flood.counts).every((count) => count > 0));
-      },
-    );
+          const endedAt = performance.now();
+          herd.grow(1);
+          await herd.becomes(21, AbortSignal.timeout(pingWithinMs));
+          const newcomer = performance.now() - endedAt;
+          const kinds = Object.entries(flood.counts).map(([kind, count]) => `${count} ${kind}`);
+          t.diagnostic(
+            `${kinds.join(", ")}, and ${flood.failures} that came to nothing; the slowest Pong of 20 clients after ${Math.round(slowest)} ms; a newcomer in ${Math.round(newcomer)} ms after its end; process, restarts, state: ${sound.split("\n").join(" ")}`,
+          );
+          assert.equal(await herd.ping(AbortSignal.timeout(pingWithinMs)), 21);
+          const { failures, longestGap, reasons } = herd;
+          assert.deepEqual({ failures, longestGap }, calm, reasons.join("\n"));
+          assert.equal(await process(), sound);
+          assert.ok(Object.values(flood.counts).every((count) => count > 0));
+        },
+      );
+    }
 
     async function startNext(t: TestContext) {
       const nextPlace = await createPlace(t, "901b.derpkit.internal", undefined);
