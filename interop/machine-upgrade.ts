@@ -10,7 +10,7 @@ import { type Relay, runs } from "./machine-relay.ts";
 
 const clients = 50;
 const logins = 1_000;
-/** Of a login, on the emulated processor: Node took 8.0 to 8.5 s, and 11.7 s while others used this machine; Bun 6.8 s. */
+/** Of a login, on the emulated processor: Node took 8.0 to 8.9 s, and 11.7 s while others used this machine; Bun 6.8 s. */
 const slowestMs = { bun: 8_000, node: 12_000 } as const satisfies Record<RuntimeName, number>;
 const awayMs = 15_000;
 
