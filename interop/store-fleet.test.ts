@@ -1,11 +1,12 @@
 /** A fleet whose releases are in a bucket of its own, under Pulumi's engine: what is there, and what a change does to it. */
 import assert from "node:assert/strict";
-import { createPublicKey } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { makeSigningKey, renderSigningKey } from "../infra/delivery/signing-key.ts";
-import { encodePublicKey } from "../relay/updater/public-key.ts";
+import { decodePublicKey, encodePublicKey } from "../relay/updater/public-key.ts";
 import { decodeManifest, sha256Hex } from "../relay/updater/manifest.ts";
 import { openManifest } from "../relay/updater/signed-manifest.ts";
 import { assertNowhere, CloudFleet, stateFiles } from "./cloud-fleet.ts";
@@ -193,6 +194,35 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     const now = decodeManifest(await file("euc/manifest.json"));
     assert.ok(now.sequence > sequence);
     assert.ok(now.files.some(({ path: name }) => name.includes("bun-")));
+  });
+
+  test("a change of the signing key is two releases, and no machine is touched", { timeout }, async () => {
+    const present = await machines();
+    const rotate = (): void => {
+      const { status, stdout, stderr } = fleet.project.run(process.execPath, [
+        "scripts/run.mjs",
+        "keys",
+        "rotate",
+        "--stack",
+        stack,
+      ]);
+      assert.equal(status, 0, stdout + stderr);
+    };
+    const published = async (key: KeyObject) => {
+      const [bytes, signature] = [await file("euc/manifest.json"), await file("euc/manifest.sig")];
+      return openManifest({ manifest: bytes, signature }, [key]).trustedKeys ?? [];
+    };
+    rotate();
+    assert.deepEqual(planned(), { update: release });
+    succeeds();
+    const both = await published(createPublicKey(privateKey));
+    const next = both.find((key) => key !== trusted) ?? "";
+    assert.deepEqual(both, [trusted, next].toSorted());
+    rotate();
+    succeeds();
+    assert.deepEqual(await published(decodePublicKey(next)), [next]);
+    fleet.staysAsItIs();
+    assert.deepEqual(await machines(), present);
   });
 
   test("another region is one more folder, and its nodes may read too", { timeout }, async () => {
