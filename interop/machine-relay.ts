@@ -1,14 +1,16 @@
 /** The relay of a test's machine, as it is seen from here: by the port of this machine that leads to it. */
 import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import https from "node:https";
+import path from "node:path";
 import { createSecureContext } from "node:tls";
 import { openTls } from "../relay/client/transport.ts";
 import { certificatePin } from "../relay/crypto/self-signed.ts";
-import { sha256Hex } from "../relay/updater/manifest.ts";
+import { decodeManifest, manifestFile, sha256Hex } from "../relay/updater/manifest.ts";
 import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
 import type { DeliveryServer } from "./delivery-server.ts";
 import { eventually } from "./eventually.ts";
-import { hostName } from "./machine-delivery.ts";
+import { hostName, type MachineDelivery } from "./machine-delivery.ts";
 
 export type Relay = Pick<RelayBundle, "code" | "version">;
 
@@ -57,6 +59,20 @@ export function runningBundle(derpPort: number): Promise<string | undefined> {
 /** Waits until a release's relay is the one that runs. */
 export function runs(derpPort: number, { code }: Relay): Promise<void> {
   return eventually("the release runs", async () => (await runningBundle(derpPort)) === sha256Hex(code));
+}
+
+/** Has the updater look now, and waits until what is delivered has proven itself. */
+export async function takes({ server, folder }: Pick<MachineDelivery, "server" | "folder">): Promise<void> {
+  const { sequence } = decodeManifest(await readFile(path.join(folder, manifestFile)));
+  await server.command("systemctl reload derpkit-updater.service");
+  let said = "";
+  await eventually(
+    () => `the updater has taken release ${sequence}, and it says ${said}`,
+    async () => {
+      said = await server.command("cat /run/derpkit/updater.json");
+      return said.includes(`"sequence":${sequence},`) && said.includes('"state":"current"');
+    },
+  );
 }
 
 /** Has the updater look now, and waits until it says that it has refused something so. */

@@ -28,6 +28,7 @@ import {
   relayThat,
   runningBundle as runningBundleAt,
   runs as runsAt,
+  takes,
 } from "./machine-relay.ts";
 import { upgradeInUse } from "./machine-upgrade.ts";
 import { StunAttempts } from "./stun-attempts.ts";
@@ -191,12 +192,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
       keys.map((key) => renderNodeKey(publicKeyOf(key)));
     const publish = async (keys: readonly PrivateKey[], bytesPerSecond: number): Promise<void> => {
       await delivery.publish({ relay, allow: listOf(keys), clientRate: { bytesPerSecond } });
-      const { sequence } = JSON.parse(await readFile(path.join(delivery.folder, "manifest.json"), "utf8"));
-      await delivery.server.command("systemctl reload derpkit-updater.service");
-      await eventually("it is in force", async () => {
-        const said = await delivery.server.command("cat /run/derpkit/updater.json");
-        return said.includes(`"sequence":${sequence},`) && said.includes('"state":"current"');
-      });
+      await takes(delivery);
     };
     const process = "systemctl show -P MainPID derpkit-relay.service";
     const relay = await relayThat("listed");
