@@ -1,4 +1,5 @@
 /** The Pulumi program: configuration in, fleet and derpMap out. It starts no process. */
+import process from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../relay/errors.ts";
 import type { CloudContext, PlannedNode, PreviousNode } from "./clouds/cloud.ts";
@@ -11,6 +12,7 @@ import type { Release, Releases } from "./delivery/delivery.ts";
 import { openDelivery, signingKeyName } from "./delivery/open.ts";
 import { type RelayBundle, relayBundle } from "./delivery/relay-bundle.ts";
 import { noGate, openGate } from "./gate.ts";
+import { signingKeyVariable } from "./delivery/signing-key.ts";
 import { describeNext, findWarnings } from "./next.ts";
 import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
 
@@ -55,7 +57,7 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   for (const warning of findWarnings(config)) context.log.warn(warning);
   const { regions, trustedKeys } = config;
   const relay = onlyOnce(relayBundle);
-  const signingKey = pulumi.runtime.getConfig(`derpkit:${signingKeyName}`);
+  const signingKey = findSigningKey(process.env);
   // Nobody who plans offline has the passphrase.
   const secretOf = context.offline ? unknownSecret : requireSecret;
   const delivery = await openDelivery(config, { ...context, secretOf }, signingKey, relay);
@@ -69,6 +71,11 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
     boot: { stack, trustedKeys, deliveryUrl: delivery?.url ?? "" },
     secretOf,
   };
+}
+
+/** The key that signs releases: the stack's secret, or the environment's where the stack has none. */
+function findSigningKey(env: NodeJS.ProcessEnv): string | undefined {
+  return pulumi.runtime.getConfig(`derpkit:${signingKeyName}`) ?? env[signingKeyVariable];
 }
 
 function requireSecret(key: string): pulumi.Output<string> {

@@ -86,6 +86,9 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     "nothing is made while there is no key to sign with, or one that nobody trusts",
     { timeout },
     async () => {
+      const preview = fleet.try("preview");
+      assert.equal(preview.status, 0, preview.text);
+      assert.match(preview.text, /there is no key that signs releases here/);
       const without = fleet.up();
       assert.notEqual(without.status, 0);
       assert.match(without.text, /derpkit:signingKey: is missing[^]*npm run keys -- init/);

@@ -1,6 +1,6 @@
 /** Opens the delivery that a stack's configuration names. */
 import type { KeyObject } from "node:crypto";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { CloudContext } from "../clouds/cloud.ts";
 import { findPlace } from "../clouds/places.ts";
@@ -10,9 +10,9 @@ import type { StackSecret } from "../config/secrets.ts";
 import { type Delivery, operatorsDelivery, type Releases } from "./delivery.ts";
 import { openReleaseBuilder } from "./release-builder.ts";
 import { type RelayBundle, updaterBundle } from "./relay-bundle.ts";
-import { parseSigningKey, requireTrusted } from "./signing-key.ts";
+import { parseSigningKey, requireTrusted, signingKeyVariable } from "./signing-key.ts";
 
-export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "now" | "offline"> {
+export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "now" | "offline" | "log"> {
   /** Whose configuration it is, for messages. */
   readonly where: string;
   /** What the last `up` published. */
@@ -21,13 +21,15 @@ export interface DeliveryContext extends Pick<CloudContext, "root" | "stack" | "
   readonly secretOf: (key: string) => pulumi.Output<string>;
 }
 
-/** Key of the configuration, without namespace: what releases are signed with. */
+/** What releases are signed with: key of the configuration, without namespace. */
 export const signingKeyName = "signingKey" satisfies StackSecret;
 
 /**
  * Opens a stack's delivery; undefined where no machine needs any.
  *
- * @param written the private key as the configuration has it, decrypted; undefined if it has none
+ * A preview does without the key that signs: it then cannot tell what releases change.
+ *
+ * @param written the private key in clear; undefined if there is none
  * @param relay what machines run
  * @throws KitError `config-invalid` if the key is missing, `signing-key-invalid`, `signing-key-untrusted`
  */
@@ -41,7 +43,7 @@ export async function openDelivery(
   if (delivery?.url !== undefined) return operatorsDelivery(delivery.url);
   const store = delivery?.s3;
   if (store === undefined) return undefined;
-  const signingKey = context.offline ? undefined : requireSigningKey(written, config, context);
+  const signingKey = context.offline ? undefined : findSigningKey(written, config, context);
   const builder = await openReleaseBuilder(config, {
     ...context,
     signingKey,
@@ -58,14 +60,20 @@ export async function openDelivery(
   );
 }
 
-function requireSigningKey(
+function findSigningKey(
   written: string | undefined,
   { trustedKeys }: Pick<FleetConfig, "trustedKeys">,
-  { where, stack }: Pick<DeliveryContext, "where" | "stack">,
-): KeyObject {
+  { where, stack, log }: Pick<DeliveryContext, "where" | "stack" | "log">,
+): KeyObject | undefined {
   const path = childPath(undefined, signingKeyName);
+  if (written === undefined && pulumi.runtime.isDryRun()) {
+    log.warn(
+      "there is no key that signs releases here, so that the preview does not tell whether they change",
+    );
+    return undefined;
+  }
   if (written === undefined) {
-    const message = `is missing, and releases are signed with it; run \`npm run keys -- init --stack ${stack}\``;
+    const message = `is missing, and releases are signed with it; run \`npm run keys -- init --stack ${stack}\`, or set ${signingKeyVariable}`;
     throw new KitError("config-invalid", { where, problems: [{ path, message }] });
   }
   const key = parseSigningKey(written, path);

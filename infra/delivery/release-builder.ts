@@ -129,21 +129,19 @@ export async function openReleaseBuilder(
     },
     seal({ code }, node, key, secrets) {
       const [file, signature] = [secretsFile(node), secretsSignatureFile(node)];
-      const sealed = pulumi.all([key, pulumi.all(Object.fromEntries(secrets))]).apply(([to, values]) => {
-        // Nobody signs where the values are not known either.
-        if (signingKey === undefined) throw new Error("secrets cannot be sealed without the key that signs");
-        const content = { stack, region: code, node, to, secrets: new Map(Object.entries(values)) };
-        const first = sealSecretsTo({ ...content, sequence: 1 }, signingKey).document;
-        const release = place(`${code}/${node}`, contentDigest(first));
-        const made = sealSecretsTo({ ...content, sequence: release.sequence }, signingKey);
-        return {
-          release,
-          files: new Map([
-            [file, made.document],
-            [signature, made.signature],
-          ]),
-        };
-      });
+      const sealed =
+        signingKey === undefined
+          ? nobodySigns
+          : pulumi
+              .all([key, pulumi.all(Object.fromEntries(secrets))])
+              .apply(([to, values]): SignedRelease => {
+                const content = { stack, region: code, node, to, secrets: new Map(Object.entries(values)) };
+                const first = sealSecretsTo({ ...content, sequence: 1 }, signingKey).document;
+                const release = place(`${code}/${node}`, contentDigest(first));
+                const made = sealSecretsTo({ ...content, sequence: release.sequence }, signingKey);
+                const files = [[file, made.document] as const, [signature, made.signature] as const];
+                return { release, files: new Map(files) };
+              });
       // What is sealed is no secret: it lies where everybody may see it.
       const open = pulumi.unsecret(sealed);
       return { kept: new Map(), ...describeSigned(open, [], [signature, file]) };

@@ -3,6 +3,9 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:cryp
 import { KitError } from "../../relay/errors.ts";
 import { encodePublicKey } from "../../relay/updater/public-key.ts";
 
+/** Has the key where the stack has none: in an environment that alone may sign. */
+export const signingKeyVariable = "DERPKIT_SIGNING_KEY";
+
 /** Makes a key: Ed25519. */
 export function makeSigningKey(): KeyObject {
   return generateKeyPairSync("ed25519").privateKey;
