@@ -10,9 +10,9 @@ import { declareFleet, type ProgramOutputs, prepareFleet } from "./program.ts";
  *
  * @example
  * import { createFleet } from "derpkit";
- * export const { derpMap, derpMapJson, nodes, dnsRecords, next, releases } = await createFleet();
+ * export const { derpMap, derpMapJson, unverified, nodes, dnsRecords, next, releases } = await createFleet();
  *
- * The next `up` looks at the outputs `nodes` and `releases`, by these names.
+ * The next `up` looks at the outputs `nodes` and `releases`, and `npm run derpmap` at `derpMap` and `unverified`, by these names.
  *
  * @throws RunError, which Pulumi shows without a stack, with every mistake in the configuration
  */

@@ -8,6 +8,8 @@ import { buildDerpMap, isPublished } from "./derpmap/build.ts";
 import type { FleetRegion } from "./relay-region.ts";
 
 export interface Gate {
+  /** True if no region has to show anything, so that nobody knows whether it serves. */
+  readonly asksNothing?: boolean;
   /**
    * Declares what learns the keys of a region's relays, to which secrets can be sealed. Undefined where nobody waits for
    * the region.
@@ -52,7 +54,7 @@ export interface GateExpectation {
 }
 
 /** Nothing is asked. */
-export const noGate: Gate = { learnKeys: () => undefined, createGate: () => [] };
+export const noGate: Gate = { asksNothing: true, learnKeys: () => undefined, createGate: () => [] };
 
 /**
  * Makes the gate of a fleet.

@@ -1,4 +1,4 @@
 /** What `pulumi up` runs, by way of main.mjs. */
 import { createFleet } from "./create-fleet.ts";
 
-export const { derpMap, derpMapJson, nodes, dnsRecords, next, releases } = await createFleet();
+export const { derpMap, derpMapJson, unverified, nodes, dnsRecords, next, releases } = await createFleet();

@@ -7,6 +7,7 @@ const node = { name: "901a", certName: "" };
 const record = { name: "901a.derp.example.com", type: "A", content: "203.0.113.7", ttl: 300 } as const;
 const delivery = { url: "https://downloads.example.com" };
 const byHand = { provider: "none", zone: undefined, ttl: 300 } as const;
+const map = { omitDefaultRegions: false, dropTailscaleRegions: [1], drainBy: "score" } as const;
 const madeByUs = { provider: "cloudflare", zone: "example.com", ttl: 300 } as const;
 
 test("a local fleet is to be started", () => {
@@ -48,13 +49,29 @@ test("what is hardly meant is told: several nodes that do not mesh, and secrets 
   const several = regionOf({ nodes: [{}, {}] });
   const secret = regionOf({ statusToken: "reader" });
   assert.match(
-    findWarnings({ regions: [several], gate: "verify" }).join(),
+    findWarnings({ regions: [several], gate: "verify", map }).join(),
     /^region 901 has 2 nodes and no mesh key/,
   );
   assert.match(
-    findWarnings({ regions: [secret], gate: "skip" }).join(),
-    /^region 901 gets no new secrets while/,
+    findWarnings({ regions: [secret], gate: "skip", map }).join("\n"),
+    /^the stack's gate is skipped[^]*^region 901 gets no new secrets while/m,
   );
   const quiet = [secret, regionOf({ cloud: "aws", location: "eu-central-1", nodes: [{}, {}], mesh: "keys" })];
-  assert.deepEqual(findWarnings({ regions: quiet, gate: "verify" }), []);
+  assert.deepEqual(findWarnings({ regions: quiet, gate: "verify", map }), []);
+});
+
+test("one of Tailscale's regions that this version does not know is told of", () => {
+  const odd = { ...map, dropTailscaleRegions: [1, 77] };
+  assert.match(
+    findWarnings({ regions: [regionOf()], gate: "verify", map: odd }).join(),
+    /^dropTailscaleRegions names 77, and/,
+  );
+});
+
+test("a region that drains is to be published and waited for", () => {
+  const regions = [regionOf({ state: "draining" })];
+  assert.match(
+    describeNext({ regions, dns: madeByUs, delivery }, [node], []).join("\n"),
+    /`npm run retire` for alfa: it waits/,
+  );
 });

@@ -4,6 +4,7 @@ import type { FleetNode } from "./clouds/cloud.ts";
 import { secretChannelOf } from "./clouds/secret-channel.ts";
 import type { FleetConfig } from "./config/fleet.ts";
 import { pendingPin } from "./derpmap/build.ts";
+import { tailscaleRegionCodes } from "./derpmap/tailscale-regions.ts";
 
 /** Lists what to do now, one sentence each, in the order in which it is to be done. */
 export function describeNext(
@@ -16,6 +17,7 @@ export function describeNext(
   const retired = regions.filter(({ state }) => state === "retired");
   const skipped = regions.filter(({ skipGate }) => skipGate !== undefined);
   const canaries = regions.filter(({ state }) => state === "canary");
+  const draining = regions.filter(({ state }) => state === "draining");
   return [
     ...(dns.provider === "none" && records.length > 0
       ? [
@@ -45,17 +47,49 @@ export function describeNext(
     ...(canaries.length > 0
       ? [`Try ${canaries.map(({ code }) => code).join(", ")}, and set state: serving when it is good.`]
       : []),
+    ...(draining.length > 0
+      ? [
+          `Put this derpMap into the tailnet policy, and run \`npm run retire\` for ${draining.map(({ code }) => code).join(", ")}: it waits ` +
+            "until nobody is at home there.",
+        ]
+      : []),
     ...(retired.length > 0
       ? [
           `Once the policy without ${retired.map(({ code }) => code).join(", ")} has reached the clients, remove it from the stack ` +
-            "file and run `pulumi up`.",
+            "file (`npm run retire`) and run `pulumi up`.",
         ]
       : []),
   ];
 }
 
 /** What goes together and yet is hardly meant. */
-export function findWarnings({ regions, gate }: Pick<FleetConfig, "regions" | "gate">): string[] {
+export function findWarnings({
+  regions,
+  gate,
+  map,
+}: Pick<FleetConfig, "regions" | "gate" | "map">): string[] {
+  return [...warnOfMap(map), ...warnOfGate(gate, regions), ...warnOfRegions(regions, gate)];
+}
+
+/** Tailscale's list grows; it is known as it was when this version was made. */
+function warnOfMap({ dropTailscaleRegions }: FleetConfig["map"]): string[] {
+  const unknown = dropTailscaleRegions.filter((id) => id > tailscaleRegionCodes.size);
+  if (unknown.length === 0) return [];
+  return [
+    `dropTailscaleRegions names ${unknown.join(", ")}, and Tailscale's regions were 1 to ${tailscaleRegionCodes.size} when this version ` +
+      "was made: look at `tailscale netcheck`",
+  ];
+}
+
+function warnOfGate(gate: FleetConfig["gate"], regions: FleetConfig["regions"]): string[] {
+  if (gate !== "skip" || regions.every(({ cloud }) => cloud === "local")) return [];
+  return [
+    "the stack's gate is skipped, so that nobody knows whether its regions serve: run `npm run verify` before anybody is given the " +
+      "derpMap. `npm run derpmap` leaves them out without --allow-unverified",
+  ];
+}
+
+function warnOfRegions(regions: FleetConfig["regions"], gate: FleetConfig["gate"]): string[] {
   return regions.flatMap((region) => {
     const { id, cloud, nodes, mesh, skipGate } = region;
     if (cloud === "local") return [];

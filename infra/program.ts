@@ -1,11 +1,12 @@
 /** The Pulumi program: configuration in, fleet and derpMap out. It starts no process. */
 import process from "node:process";
 import * as pulumi from "@pulumi/pulumi";
-import { KitError } from "../relay/errors.ts";
+import { KitError, renderError } from "../relay/errors.ts";
 import type { CloudContext, PlannedNode, PreviousNode } from "./clouds/cloud.ts";
 import { openClouds } from "./clouds/clouds.ts";
 import type { FleetConfig } from "./config/fleet.ts";
 import { parseFleetConfig } from "./config/parse.ts";
+import { checkDerpMap } from "./derpmap/check.ts";
 import type { DerpMap } from "./derpmap/derp-map.ts";
 import { type Dns, noDns, type PlannedRecord } from "./dns/dns.ts";
 import type { Release, Releases } from "./delivery/delivery.ts";
@@ -14,7 +15,7 @@ import { type RelayBundle, relayBundle } from "./delivery/relay-bundle.ts";
 import { noGate, openGate } from "./gate.ts";
 import { signingKeyVariable } from "./delivery/signing-key.ts";
 import { describeNext, findWarnings } from "./next.ts";
-import { RelayFleet, type RelayFleetArgs } from "./relay-fleet.ts";
+import { RelayFleet, type RelayFleetArgs, type UnverifiedRegion } from "./relay-fleet.ts";
 
 export interface ProgramContext extends CloudContext {
   /** Whose configuration it is, for messages: a file or a stack. */
@@ -30,6 +31,8 @@ export interface ProgramOutputs {
   readonly derpMap: DerpMap<pulumi.Input<string>>;
   /** The same as text. */
   readonly derpMapJson: pulumi.Output<string>;
+  /** Regions that no gate was passed by, for `npm run derpmap -- --allow-unverified`. */
+  readonly unverified: readonly UnverifiedRegion<pulumi.Input<string>>[];
   readonly nodes: readonly PlannedNode[];
   /** Of the nodes' names, made by the stack or to be made by hand. */
   readonly dnsRecords: readonly PlannedRecord[];
@@ -42,6 +45,7 @@ export interface ProgramOutputs {
 /** A fleet's resources, before they are declared. */
 export interface PreparedFleet extends RelayFleetArgs {
   readonly config: FleetConfig;
+  readonly log: CloudContext["log"];
 }
 
 /**
@@ -63,7 +67,9 @@ export async function prepareFleet(context: ProgramContext): Promise<PreparedFle
   const delivery = await openDelivery(config, { ...context, secretOf }, signingKey, relay);
   return {
     config,
+    log: context.log,
     regions,
+    map: config.map,
     cloudOf: await openClouds(config, context),
     dns: await openDns(config, context),
     delivery,
@@ -93,16 +99,36 @@ function onlyOnce(build: () => Promise<RelayBundle>): () => Promise<RelayBundle>
 }
 
 /** Declares the fleet's resources. Runs inside a Pulumi stack. */
-export function declareFleet({ config, ...args }: PreparedFleet): ProgramOutputs {
-  const { derpMap, nodes, records, releases } = new RelayFleet("derp", args);
+export function declareFleet({ config, log, ...args }: PreparedFleet): ProgramOutputs {
+  const { derpMap, unverified, nodes, records, releases } = new RelayFleet("derp", args);
   return {
     derpMap,
-    derpMapJson: pulumi.output(derpMap).apply((map) => JSON.stringify(map, null, 2)),
+    derpMapJson: pulumi.output(derpMap).apply((map) => {
+      checkMap(map, config, log);
+      return JSON.stringify(map, null, 2);
+    }),
+    unverified,
     nodes,
     dnsRecords: records,
     next: describeNext(config, nodes, records),
     releases,
   };
+}
+
+/**
+ * Looks at the map once all of it is known, which is after the clouds were asked. A strange address is a warning: whether
+ * anybody reaches it is what gates find out.
+ *
+ * @throws RunError, which Pulumi shows without a stack
+ */
+function checkMap(map: DerpMap, { regions }: FleetConfig, log: PreparedFleet["log"]): void {
+  const problems = checkDerpMap(map, { local: true });
+  if (problems.length > 0)
+    throw new pulumi.RunError(renderError(new KitError("derpmap-unfit", { problems })));
+  const local = new Set(regions.filter(({ cloud }) => cloud === "local").map(({ id }) => String(id)));
+  const elsewhere = Object.entries(map.Regions).filter(([id]) => !local.has(id));
+  const strange = checkDerpMap({ Regions: Object.fromEntries(elsewhere) });
+  for (const { path, message } of strange) log.warn(`derpMap: ${path}: ${message}`);
 }
 
 async function openDns({ dns }: FleetConfig, { offline }: CloudContext): Promise<Dns> {

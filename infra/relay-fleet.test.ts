@@ -339,6 +339,32 @@ test("waves follow each other: machines of one wait for what earlier ones have t
     ],
   );
   assert.deepEqual(Object.keys(fleet.derpMap.Regions), ["901", "903", "904"]);
+  const [unverified] = fleet.unverified;
+  assert.equal(unverified?.reason, "its gate is skipped until 2026-12-31: flooded");
+  assert.equal(unverified.region.Nodes[0]?.Name, "902a", "who insists can still have it");
+});
+
+test("without gates every region in a cloud is unverified; those that no map can show are not told of", async () => {
+  const { cloudOf } = fakeCloud(ipv4);
+  const regions = [
+    regionOf({ id: 903, code: "charlie", certificates: "pinned" }),
+    regionOf({ id: 902, code: "bravo", state: "retired" }),
+    alfa,
+  ];
+  const fleet = new RelayFleet("unverified", { regions, cloudOf, dns: noDns(300), ...common });
+  assert.deepEqual(
+    fleet.unverified.map(({ id, reason }) => [id, reason]),
+    [[901, "the stack has no gate"]],
+  );
+});
+
+test("what the map says beyond its regions is the configuration's", async () => {
+  const { cloudOf } = fakeCloud(ipv4);
+  const map = { drainBy: "score", dropTailscaleRegions: [5] } as const;
+  const regions = [regionOf({ addresses: ["ipv4"], state: "draining" })];
+  const { derpMap } = new RelayFleet("policy", { regions, cloudOf, dns: noDns(300), ...common, map });
+  assert.deepEqual(derpMap.HomeParams, { RegionScore: { 901: 100 } });
+  assert.deepEqual(Object.keys(derpMap.Regions), ["5", "901"]);
 });
 
 test("an address that only the cloud knows leaves the derpMap to be known after up, and stops nothing", async () => {

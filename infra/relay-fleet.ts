@@ -3,8 +3,8 @@ import type { Cloud, PlannedNode } from "./clouds/cloud.ts";
 import type { CloudName } from "./clouds/places.ts";
 import type { RegionConfig } from "./config/fleet.ts";
 import type { Delivery, Release } from "./delivery/delivery.ts";
-import { buildDerpMap, isPublished } from "./derpmap/build.ts";
-import type { DerpMap } from "./derpmap/derp-map.ts";
+import { buildDerpMap, buildRegion, isPublished, type MapPolicy } from "./derpmap/build.ts";
+import type { DerpMap, DerpRegion } from "./derpmap/derp-map.ts";
 import type { PlannedRecord } from "./dns/dns.ts";
 import type { Gate } from "./gate.ts";
 import { RelayRegion, type RelayRegionArgs } from "./relay-region.ts";
@@ -19,6 +19,17 @@ export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot" | "
   readonly regions: readonly RegionConfig[];
   /** The clouds of these regions, opened. */
   readonly cloudOf: (name: CloudName) => Cloud;
+  /** What the derpMap says beyond the regions; nothing by default. */
+  readonly map?: MapPolicy;
+}
+
+/** A region that nobody was shown to serve. */
+export interface UnverifiedRegion<Text = string> {
+  readonly id: number;
+  /** Why, as a clause. */
+  readonly reason: string;
+  /** As a derpMap that has it shows it. */
+  readonly region: DerpRegion<Text>;
 }
 
 /**
@@ -32,6 +43,8 @@ export interface RelayFleetArgs extends Pick<RelayRegionArgs, "dns" | "boot" | "
 export class RelayFleet extends pulumi.ComponentResource {
   /** Of the regions that clients may be told of. */
   readonly derpMap: DerpMap<pulumi.Input<string>>;
+  /** Regions without a gate, for who wants them in the map nevertheless; those whose gate alone is skipped are not in it. */
+  readonly unverified: readonly UnverifiedRegion<pulumi.Input<string>>[];
   /** Every node, by region id and then in the region's order. */
   readonly nodes: readonly PlannedNode[];
   /** Of all nodes that have a name of their own, whether somebody makes them or not. */
@@ -41,7 +54,7 @@ export class RelayFleet extends pulumi.ComponentResource {
 
   constructor(name: string, args: RelayFleetArgs, options?: pulumi.ComponentResourceOptions) {
     super("derpkit:index:RelayFleet", name, {}, options);
-    const { regions: configs, cloudOf, delivery, gate, ...shared } = args;
+    const { regions: configs, cloudOf, delivery, gate, map, ...shared } = args;
     const store = delivery?.createStore?.(`${name}-releases`, this);
     const components: RelayRegion[] = [];
     const releases: RolledOut["releases"][number][] = [];
@@ -62,13 +75,29 @@ export class RelayFleet extends pulumi.ComponentResource {
     }
     components.sort((a, b) => a.region.id - b.region.id);
     const regions = components.map(({ region }) => region);
-    this.derpMap = buildDerpMap(regions.filter(isPublished));
+    this.derpMap = buildDerpMap(regions.filter(isPublished), map);
+    this.unverified = configs
+      .toSorted((a, b) => a.id - b.id)
+      .flatMap((config) => {
+        const region = regions.find(({ id }) => id === config.id);
+        const reason = whyUnverified(config, gate);
+        if (region === undefined || reason === undefined) return [];
+        const isKnown = isPublished({ ...region, isUnproven: false });
+        return isKnown ? [{ id: region.id, reason, region: buildRegion(region, map?.drainBy) }] : [];
+      });
     this.nodes = regions.flatMap(({ nodes }) => nodes);
     this.records = components.flatMap(({ records }) => records);
     store?.admit?.(this.nodes);
     this.releases = Object.fromEntries(releases);
     this.registerOutputs({ derpMap: this.derpMap, nodes: this.nodes });
   }
+}
+
+/** Local relays have no gate: who starts them proves them. */
+function whyUnverified({ cloud, skipGate }: RegionConfig, { asksNothing = false }: Gate): string | undefined {
+  if (cloud === "local") return undefined;
+  if (skipGate !== undefined) return `its gate is skipped until ${skipGate.until}: ${skipGate.reason}`;
+  return asksNothing ? "the stack has no gate" : undefined;
 }
 
 /** Waves in their order, each by region id. */

@@ -141,6 +141,16 @@ export const errorTable = {
     summary: "The derpMap cannot be used.",
     fix: "Give a JSON file that holds a derpMap, or an object with a member derpMap.",
   },
+  "derpmap-unfit": {
+    exit: 1,
+    summary: "The derpMap has mistakes, and no tailnet may be given it; each is listed with its path.",
+    fix: "Mend each listed entry where the map comes from, a stack's file or a map of your own.",
+  },
+  "derpmap-collision": {
+    exit: 1,
+    summary: "Two maps claim the same region, name or address.",
+    fix: "Change one of the two that each entry names: its stack's file, or the map that was given.",
+  },
   "build-failed": {
     exit: 1,
     summary: "The relay could not be bundled.",

@@ -202,7 +202,7 @@ const arrows: readonly { from: string; to: readonly string[]; why: string }[] = 
   },
   {
     from: "infra/derpmap/",
-    to: ["infra/derpmap/", "relay/errors.ts"],
+    to: ["infra/derpmap/", "relay/config/public-addresses.ts", "relay/errors.ts", "relay/ip-address.ts"],
     why: "the map is arithmetic and text; commands use it without Pulumi",
   },
   {

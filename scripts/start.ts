@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { KitError } from "../relay/errors.ts";
 import type { FleetNode } from "../infra/clouds/cloud.ts";
+import { regionsOf } from "../infra/derpmap/derp-map.ts";
 import { type RelayBundle, relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { loadSigningKey, signingKeyFile } from "./build/signing-key.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
@@ -74,7 +75,7 @@ function describe(stackFile: StackFile, out: Output): Promise<ProgramResult> {
     `program: stack ${stackFile.stack}`,
     () => runProgram(stackFile, warn),
     ({ derpMap, nodes }) => {
-      const regions = Object.keys(derpMap.Regions).length;
+      const regions = regionsOf(derpMap).length;
       return `program: stack ${stackFile.stack}, ${count(regions, "region")}, ${count(nodes.length, "node")}`;
     },
   );

@@ -4,7 +4,7 @@ import process from "node:process";
 import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isClosed } from "../infra/config/fleet.ts";
-import type { DerpMap } from "../infra/derpmap/derp-map.ts";
+import { type DerpMap, regionsOf } from "../infra/derpmap/derp-map.ts";
 import { parseDerpMap } from "../infra/derpmap/parse.ts";
 import { readText } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
@@ -160,7 +160,7 @@ async function readFleet(flags: Flags, signal: AbortSignal): Promise<Fleet> {
     return { map: derpMap, closedRegions: new Set(closed) };
   }
   const map = parseDerpMap(file === "-" ? await readInput(signal) : await readText(file));
-  const all = Object.values(map.Regions).map(({ RegionCode }) => RegionCode);
+  const all = regionsOf(map).map(({ RegionCode }) => RegionCode);
   return { map, closedRegions: new Set(flags["closed"] === true ? all : []) };
 }
 

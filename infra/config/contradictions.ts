@@ -11,6 +11,7 @@ import { checkDelivery } from "./delivery.ts";
 import { checkMesh } from "./mesh.ts";
 import { nearest } from "./nearest.ts";
 import { checkImage, checkProfiles } from "./partitions.ts";
+import { checkOnlyRelays } from "./only-relays.ts";
 import { childPath } from "./path.ts";
 import { itemsOf, type Members, membersOf, type Report, valid } from "./raw.ts";
 import { fleetSchema, nodeSchema, regionSchema } from "./schema.ts";
@@ -92,6 +93,7 @@ export function findContradictions(raw: unknown): Problem[] {
     }
   }
   checkProfiles(fleet, report);
+  checkOnlyRelays(fleet, report);
   checkDelivery(fleet, report);
   for (const key of ["delivery", "trustedKeys"] as const) {
     if (clouds > 0 && fleet[key] === undefined) {

@@ -1,5 +1,6 @@
 /** The configuration as the program uses it: checked, with every default in place. */
 import { type CloudName, findPlace } from "../clouds/places.ts";
+import type { MapPolicy } from "../derpmap/build.ts";
 import type { CheckedFleet } from "./schema.ts";
 
 type CheckedRegion = CheckedFleet["regions"][number];
@@ -12,6 +13,8 @@ export interface FleetConfig {
   readonly delivery: CheckedFleet["delivery"];
   /** Ed25519 public keys, SubjectPublicKeyInfo in base64. */
   readonly trustedKeys: readonly string[];
+  /** What the derpMap says beyond the regions. */
+  readonly map: Required<MapPolicy>;
   readonly gate: CheckedFleet["gate"];
   readonly verify: CheckedFleet["verify"];
   /** Of machines in a cloud. */
@@ -80,6 +83,9 @@ export function buildFleetConfig({
   gate,
   verify,
   awsProfiles,
+  omitDefaultRegions,
+  dropTailscaleRegions,
+  drainBy,
 }: CheckedFleet): FleetConfig {
   return {
     domain,
@@ -88,6 +94,7 @@ export function buildFleetConfig({
     delivery,
     trustedKeys,
     runtime,
+    map: { omitDefaultRegions, dropTailscaleRegions, drainBy },
     gate,
     verify,
     awsProfiles,

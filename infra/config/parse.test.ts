@@ -84,6 +84,23 @@ test("what is written wins over every default, and keys of others are passed ove
   ]);
 });
 
+test("true and false at the top are what they say, as YAML has them and as text", () => {
+  const regions = [alfa];
+  const { map } = parse({
+    "derpkit:regions": regions,
+    "derpkit:dropTailscaleRegions": [5],
+    "derpkit:drainBy": "score",
+  });
+  assert.deepEqual(map, { omitDefaultRegions: false, dropTailscaleRegions: [5], drainBy: "score" });
+  assert.match(
+    problemsOf({ "derpkit:regions": regions, "derpkit:omitDefaultRegions": true }).join("\n"),
+    /omitDefaultRegions: is true: clients[^]*derpkit:regions: is too little for omitDefaultRegions.*at this machine/,
+  );
+  assert.deepEqual(problemsOf({ "derpkit:regions": regions, "derpkit:omitDefaultRegions": "yes" }), [
+    'derpkit:omitDefaultRegions: is "yes"; write true or false',
+  ]);
+});
+
 test("every mistake is reported at once, with its path and what to write", () => {
   const problems = problemsOf({
     "derpkit:domain": "Derp_Example",

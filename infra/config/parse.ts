@@ -85,10 +85,13 @@ function decodeValues({ values, secretKeys }: ConfigSource): Decoded {
 
 const knownKeys: ReadonlySet<string> = new Set(Object.keys(fleetSchema.entries));
 
-/** Keys whose values are lists or mappings. */
+/** Keys whose values are lists, mappings, or true or false: whatever is no text. */
 const jsonKeys = new Set(
   Object.entries(fleetSchema.entries)
-    .filter(([, schema]) => "item" in shapeOf(schema) || "entries" in shapeOf(schema))
+    .filter(([, schema]) => {
+      const shape = shapeOf(schema);
+      return "item" in shape || "entries" in shape || shape.type === "boolean";
+    })
     .map(([key]) => key),
 );
 

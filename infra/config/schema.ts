@@ -507,6 +507,9 @@ const awsProfilesSchema = mapping({
   "aws-cn": awsProfile("aws-cn"),
 } satisfies Record<AwsPartition, unknown>);
 
+/** How clients are moved out of a region that drains. */
+export const drainWays = ["noMeasureNoHome", "score"] as const;
+
 export const fleetSchema = mapping({
   domain: v.pipe(
     v.optional(
@@ -580,6 +583,45 @@ export const fleetSchema = mapping({
     v.optional(verifySchema, {}),
     v.description("How the gate looks at a region."),
     notes({ default: "IPv4, with time enough" }),
+  ),
+  omitDefaultRegions: v.pipe(
+    v.optional(flag, false),
+    v.description(
+      "Leaves all of Tailscale's own regions out of the map, so that clients have yours and no others. Two of them have to " +
+        "serve in different places, with their gates waited for.",
+    ),
+    notes({ example: "true" }),
+  ),
+  iUnderstandTheseAreMyOnlyRelays: v.pipe(
+    v.optional(flag, false),
+    v.description(
+      "`omitDefaultRegions` requires it: when these regions are down, peers that find no direct way to each other do not reach " +
+        "each other at all.",
+    ),
+    notes({ example: "true" }),
+  ),
+  dropTailscaleRegions: v.pipe(
+    v.optional(
+      v.pipe(
+        list(wholeNumber(1, 899), "ids of Tailscale's own regions"),
+        v.check(
+          (ids) => new Set(ids).size === ids.length,
+          () => "names a region twice; write it once",
+        ),
+      ),
+      [],
+    ),
+    v.description("Ids of single regions of Tailscale's own to leave out of the map. The others stay."),
+    notes({ default: "none", example: "[1, 5]" }),
+  ),
+  drainBy: v.pipe(
+    v.optional(oneOf(drainWays, "a way"), "noMeasureNoHome"),
+    v.description(
+      "How clients are moved out of a region that is `draining`. `noMeasureNoHome`: those who are idle look for another home. " +
+        "`score`: the region's latency counts a hundred times (`HomeParams.RegionScore`), which moves busy ones too and closes no " +
+        "connection. Tailscale's policy service is not known to take it, and Headscale does not hand it on.",
+    ),
+    notes({ example: "score" }),
   ),
   gate: v.pipe(
     v.optional(oneOf(["verify", "skip"], "a gate"), "verify"),

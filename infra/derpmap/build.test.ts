@@ -77,3 +77,24 @@ test("a region is not published when it is retired, or when the pin of one of it
   assert.equal(isPublished({ state: "retired", nodes: [node("901a")] }), false);
   assert.equal(isPublished({ state: "serving", nodes: [node("901a"), pending] }), false);
 });
+
+test("one that drains by its score is measured like any other, and counts a hundred times", () => {
+  const regions = (["draining", "canary", "serving"] as const).map((state, index) => {
+    return { id: 901 + index, code: `r${index}`, name: "R", state, nodes: [node(`90${index + 1}a`)] };
+  });
+  const { HomeParams, Regions } = buildDerpMap(regions, { drainBy: "score" });
+  assert.deepEqual(HomeParams, { RegionScore: { 901: 100 } });
+  assert.deepEqual(
+    ["901", "902", "903"].map((id) => Regions[id]?.NoMeasureNoHome),
+    [undefined, true, undefined],
+  );
+  assert.equal("HomeParams" in buildDerpMap(regions.slice(1), { drainBy: "score" }), false);
+});
+
+test("Tailscale's regions are left out all at once or one by one, before ours", () => {
+  const ours = { id: 901, code: "alfa", name: "Alfa", state: "serving", nodes: [] } as const;
+  assert.equal(
+    JSON.stringify(buildDerpMap([ours], { omitDefaultRegions: true, dropTailscaleRegions: [12, 5] })),
+    '{"OmitDefaultRegions":true,"Regions":{"5":null,"12":null,"901":{"Nodes":[],"RegionCode":"alfa","RegionID":901,"RegionName":"Alfa"}}}',
+  );
+});

@@ -1,5 +1,5 @@
 /** Assembles the derpMap. Pure. */
-import type { DerpMap, DerpNode, DerpRegion } from "./derp-map.ts";
+import type { DerpMap, DerpNode, DerpRegion, HomeParams } from "./derp-map.ts";
 
 /** Stands for the pin of a node that nobody has looked at yet. */
 export const pendingPin = "pending";
@@ -37,19 +37,58 @@ export function isPublished({
 }
 
 /**
+ * How clients are moved out of a region that drains.
+ *
+ * `noMeasureNoHome`: they measure it no more, and those who are idle leave. `score`: its latency counts a hundred times, which
+ * moves the busy ones too at their next look, and closes no connection; only some control servers hand it on.
+ */
+export type DrainBy = "noMeasureNoHome" | "score";
+
+/** What the map says beyond its own regions. */
+export interface MapPolicy {
+  readonly drainBy?: DrainBy;
+  readonly omitDefaultRegions?: boolean;
+  /** Ids of Tailscale's own regions that clients shall not have. */
+  readonly dropTailscaleRegions?: readonly number[];
+}
+
+/** Whoever is at home there finds any other region better. */
+const drainScore = 100;
+
+/**
  * Builds the derpMap of regions: ids ascending, nodes in the given order, which is the order in which clients try them.
  *
  * Keys are in the order in which Go prints a map, so that the text is the same wherever it is printed.
  */
-export function buildDerpMap<Text>(regions: readonly MapRegion<Text>[]): DerpMap<Text> {
+export function buildDerpMap<Text>(
+  regions: readonly MapRegion<Text>[],
+  { drainBy = "noMeasureNoHome", omitDefaultRegions = false, dropTailscaleRegions = [] }: MapPolicy = {},
+): DerpMap<Text> {
   const ascending = [...regions].sort((a, b) => a.id - b.id);
-  return { Regions: Object.fromEntries(ascending.map((region) => [String(region.id), buildRegion(region)])) };
+  const scored = drainBy === "score" ? ascending.filter(({ state }) => state === "draining") : [];
+  return {
+    ...(scored.length > 0 ? { HomeParams: buildScores(scored) } : {}),
+    ...(omitDefaultRegions ? { OmitDefaultRegions: true } : {}),
+    // Whole numbers as keys are in ascending order in every object.
+    Regions: Object.fromEntries<DerpRegion<Text> | null>([
+      ...dropTailscaleRegions.map((id) => [String(id), null] as const),
+      ...ascending.map((region) => [String(region.id), buildRegion(region, drainBy)] as const),
+    ]),
+  };
 }
 
-/** Nobody makes a canary their home, nor stays at home in a region that drains; both can still be reached there. */
-function buildRegion<Text>({ id, code, name, state, nodes }: MapRegion<Text>): DerpRegion<Text> {
+function buildScores(regions: readonly Pick<MapRegion, "id">[]): HomeParams {
+  return { RegionScore: Object.fromEntries(regions.map(({ id }) => [String(id), drainScore])) };
+}
+
+/** Builds a region's part of the map. Nobody makes a canary their home, nor one that drains; both can be reached. */
+export function buildRegion<Text>(
+  { id, code, name, state, nodes }: MapRegion<Text>,
+  drainBy: DrainBy = "noMeasureNoHome",
+): DerpRegion<Text> {
+  const isHome = state === "serving" || (state === "draining" && drainBy === "score");
   return {
-    ...(state === "serving" ? {} : { NoMeasureNoHome: true }),
+    ...(isHome ? {} : { NoMeasureNoHome: true }),
     Nodes: nodes.map((node) => buildNode(id, node)),
     RegionCode: code,
     RegionID: id,

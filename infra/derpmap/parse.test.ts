@@ -38,16 +38,21 @@ test("what is built is read back unchanged, bare or inside a document", () => {
       state: fc.constantFrom("canary", "serving", "draining"),
       nodes: fc.tuple(node(`${id}a`), node(`${id}b`)),
     });
+  const policies = fc.record({
+    drainBy: fc.constantFrom("score", "noMeasureNoHome"),
+    omitDefaultRegions: fc.boolean(),
+    dropTailscaleRegions: fc.uniqueArray(fc.integer({ min: 1, max: 899 })),
+  });
   fc.assert(
-    fc.property(fc.tuple(region(901), region(950)), (regions) => {
-      const map = buildDerpMap(regions);
+    fc.property(fc.tuple(region(901), region(950)), policies, (regions, policy) => {
+      const map = buildDerpMap(regions, policy);
       assert.equal(JSON.stringify(parseDerpMap(JSON.stringify(map))), JSON.stringify(map));
       assert.deepEqual(parseDerpMap(JSON.stringify({ ok: true, derpMap: map })), map);
     }),
   );
 });
 
-test("names are taken in any case, zero ports get the standard one, unknown fields are left out", () => {
+test("names are taken in any case, zero ports get the standard one, what is null takes a region out, unknown fields are left out", () => {
   const headscale = {
     derpmap: {
       regions: {
@@ -64,6 +69,7 @@ test("names are taken in any case, zero ports get the standard one, unknown fiel
               stunport: 0,
               derpport: null,
               canport80: true,
+              color: "red",
             },
           ],
         },
@@ -73,9 +79,12 @@ test("names are taken in any case, zero ports get the standard one, unknown fiel
   };
   assert.deepEqual(parseDerpMap(JSON.stringify(headscale)), {
     Regions: {
+      12: null,
       901: {
+        Avoid: true,
         Nodes: [
           {
+            CanPort80: true,
             CertName: "",
             DERPPort: 443,
             HostName: "h.example.com",

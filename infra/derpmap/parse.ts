@@ -1,7 +1,8 @@
 /** Reads a derpMap as Tailscale's Go code would, and reports everything that a client would trip over. Pure. */
 import * as v from "valibot";
 import { KitError, type Problem } from "../../relay/errors.ts";
-import type { DerpMap, DerpRegion } from "./derp-map.ts";
+import { findContradictions } from "./contradictions.ts";
+import { type DerpMap, regionsOf } from "./derp-map.ts";
 
 const text = v.nullish(v.string("has to be text"), "");
 const required = v.pipe(text, v.nonEmpty("is missing or empty"));
@@ -28,8 +29,16 @@ const flag = v.exactOptional(
   ),
 );
 
+const number = v.exactOptional(
+  v.pipe(
+    v.nullable(v.number("has to be a number, not text")),
+    v.transform((given) => given ?? 0),
+  ),
+);
+
 const nodeSchema = v.object(
   {
+    CanPort80: flag,
     CertName: v.pipe(
       text,
       v.check(
@@ -41,16 +50,21 @@ const nodeSchema = v.object(
     HostName: required,
     IPv4: text,
     IPv6: text,
+    InsecureForTests: flag,
     Name: required,
     RegionID: id,
     STUNOnly: flag,
     STUNPort: port(-1, 3478),
+    STUNTestIP: v.exactOptional(text),
   },
   "has to be a node: an object",
 );
 
 const regionSchema = v.object(
   {
+    Avoid: flag,
+    Latitude: number,
+    Longitude: number,
     NoMeasureNoHome: flag,
     Nodes: v.nullish(v.array(nodeSchema, "has to be a list of nodes"), []),
     RegionCode: text,
@@ -60,9 +74,24 @@ const regionSchema = v.object(
   "has to be a region: an object",
 );
 
+const homeSchema = v.object(
+  {
+    RegionScore: v.exactOptional(
+      v.record(
+        v.string(),
+        v.number("has to be a number, not text"),
+        "has to be an object with numbers by region ids",
+      ),
+    ),
+  },
+  "has to be an object with RegionScore",
+);
+
 /** A region that is null takes one of Tailscale's own out of the map. There is nothing in it to look at. */
 const mapSchema = v.object(
   {
+    HomeParams: v.exactOptional(homeSchema),
+    OmitDefaultRegions: flag,
     Regions: v.record(v.string(), v.nullable(regionSchema), "has to be an object with regions by their ids"),
   },
   ({ expected }) => (expected === "Object" ? "has to be a derpMap: an object with Regions" : "is missing"),
@@ -79,13 +108,12 @@ const mapSchema = v.object(
 export function parseDerpMap(json: string): DerpMap {
   const result = v.safeParse(mapSchema, decode(json));
   if (!result.success) throw invalid(result.issues.map(renderIssue));
-  const regions = Object.entries(result.output.Regions).flatMap(([key, region]) =>
-    region === null ? [] : [[key, region] as const],
-  );
-  const problems = findContradictions(regions);
-  if (regions.length === 0) problems.push({ path: "Regions", message: "is empty: there is no relay in it" });
+  const map: DerpMap = result.output;
+  const problems = findContradictions(map);
+  if (regionsOf(map).length === 0)
+    problems.push({ path: "Regions", message: "is empty: there is no relay in it" });
   if (problems.length > 0) throw invalid(problems);
-  return { Regions: Object.fromEntries(regions) };
+  return map;
 }
 
 function decode(json: string): unknown {
@@ -97,7 +125,7 @@ function decode(json: string): unknown {
   }
 }
 
-const names = ["derpMap", mapSchema, regionSchema, nodeSchema].flatMap((part) =>
+const names = ["derpMap", mapSchema, homeSchema, regionSchema, nodeSchema].flatMap((part) =>
   typeof part === "string" ? part : Object.keys(part.entries),
 );
 const nameOf = new Map(names.map((name) => [name.toLowerCase(), name]));
@@ -108,31 +136,6 @@ function restoreNames(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [nameOf.get(name.toLowerCase()) ?? name, member]),
   );
-}
-
-/**
- * Finds ids that do not agree (netcheck files a node's latency under its RegionID, so that another one makes the region
- * look dead) and names that occur twice (clients find nodes by them, over all regions).
- */
-function findContradictions(regions: readonly (readonly [key: string, region: DerpRegion])[]): Problem[] {
-  const problems: Problem[] = [];
-  const owners = new Map<string, string>();
-  for (const [key, { RegionID, Nodes }] of regions) {
-    if (String(RegionID) !== key) {
-      problems.push({ path: `Regions.${key}.RegionID`, message: `is ${RegionID}, not ${key}` });
-    }
-    for (const [index, node] of Nodes.entries()) {
-      const path = `Regions.${key}.Nodes[${index}]`;
-      if (node.RegionID !== RegionID) {
-        problems.push({ path: `${path}.RegionID`, message: `is ${node.RegionID}, not ${RegionID}` });
-      }
-      const owner = owners.get(node.Name) ?? path;
-      owners.set(node.Name, owner);
-      if (owner !== path)
-        problems.push({ path: `${path}.Name`, message: `is ${node.Name}, and so is ${owner}.Name` });
-    }
-  }
-  return problems;
 }
 
 function renderIssue({ path, message }: v.BaseIssue<unknown>): Problem {

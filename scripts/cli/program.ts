@@ -12,6 +12,7 @@ import type { FleetConfig } from "../../infra/config/fleet.ts";
 import type { DerpMap } from "../../infra/derpmap/derp-map.ts";
 import type { DnsRecord } from "../../infra/dns/dns.ts";
 import { declareFleet, prepareFleet } from "../../infra/program.ts";
+import type { UnverifiedRegion } from "../../infra/relay-fleet.ts";
 import type { StackFile } from "./stack-file.ts";
 
 /** Stands for a value that only the cloud knows, and only after `pulumi up`. */
@@ -33,6 +34,8 @@ export interface ProgramResult {
   readonly resources: readonly PlannedResource[];
   /** Keys sorted, as `pulumi stack output derpMap --json` prints them. */
   readonly derpMap: DerpMap;
+  /** Regions that no gate was passed by. */
+  readonly unverified: readonly UnverifiedRegion[];
   readonly nodes: readonly FleetNode[];
   readonly dnsRecords: readonly DnsRecord[];
   /** What to do now, in words. */
@@ -105,8 +108,8 @@ class Recorder extends MockMonitor {
     const outputs: Omit<ProgramResult, "resources" | "config"> = JSON.parse(
       JSON.stringify(resources[0]?.outputs),
     );
-    const { derpMap, nodes, dnsRecords, next } = outputs;
-    return { resources, derpMap, nodes, dnsRecords, next };
+    const { derpMap, unverified, nodes, dnsRecords, next } = outputs;
+    return { resources, derpMap, unverified, nodes, dnsRecords, next };
   }
 
   #record(request: RegisterResourceRequest, response: RegisterResourceResponse): void {

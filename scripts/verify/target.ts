@@ -1,6 +1,6 @@
 /** What is verified: a node of a derpMap. Pure. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import type { DerpMap, DerpNode } from "../../infra/derpmap/derp-map.ts";
+import { type DerpMap, type DerpNode, regionsOf } from "../../infra/derpmap/derp-map.ts";
 
 export type Family = "ipv4" | "ipv6";
 
@@ -19,7 +19,7 @@ export interface Selection {
 
 /** Lists the nodes of a map in its order; of a selection, those that every given list names. */
 export function listTargets(map: DerpMap, { nodes, regions }: Selection = {}): Target[] {
-  return Object.values(map.Regions)
+  return regionsOf(map)
     .filter(
       ({ RegionCode, RegionID }) =>
         regions?.some((wanted) => [RegionCode, String(RegionID)].includes(wanted)) ?? true,
