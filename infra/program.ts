@@ -125,9 +125,8 @@ function checkMap(map: DerpMap, { regions }: FleetConfig, log: PreparedFleet["lo
   const problems = checkDerpMap(map, { local: true });
   if (problems.length > 0)
     throw new pulumi.RunError(renderError(new KitError("derpmap-unfit", { problems })));
-  const local = new Set(regions.filter(({ cloud }) => cloud === "local").map(({ id }) => String(id)));
-  const elsewhere = Object.entries(map.Regions).filter(([id]) => !local.has(id));
-  const strange = checkDerpMap({ Regions: Object.fromEntries(elsewhere) });
+  const local = new Set(regions.filter(({ cloud }) => cloud === "local").map(({ id }) => id));
+  const strange = checkDerpMap(map, { local });
   for (const { path, message } of strange) log.warn(`derpMap: ${path}: ${message}`);
 }
 

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, Load>> = {
   start: () => import("./start.ts"),
   plan: () => import("./plan.ts"),
   verify: () => import("./verify.ts"),
+  derpmap: () => import("./derpmap.ts"),
   bundle: () => import("./bundle.ts"),
   gate: () => import("./gate.ts"),
   keys: () => import("./keys.ts"),

@@ -8,8 +8,8 @@ import { type DerpMap, type DerpNode, type DerpRegion, regionsOf } from "./derp-
 import { tailscaleRegionCodes } from "./tailscale-regions.ts";
 
 export interface CheckOptions {
-  /** True if the relays are on this machine: their addresses are nobody else's to reach, and all the same. */
-  readonly local?: boolean;
+  /** True if the relays are on this machine, or the ids of the regions that are: nobody else reaches their addresses. */
+  readonly local?: boolean | ReadonlySet<number>;
 }
 
 /** Tailscale keeps these for users' own regions. */
@@ -34,11 +34,12 @@ export function checkDerpMap(map: DerpMap, { local = false }: CheckOptions = {})
       problems.push(...checkDropped(key, path, map));
       continue;
     }
+    const isLocal = typeof local === "boolean" ? local : local.has(region.RegionID);
     problems.push(...checkRegion(region, path), ...claim(codes, region.RegionCode, `${path}.RegionCode`));
     for (const [index, node] of region.Nodes.entries()) {
       const at = `${path}.Nodes[${index}]`;
       problems.push(...checkNode(node, at));
-      if (!local) problems.push(...checkAddresses(node, at, addresses));
+      if (!isLocal) problems.push(...checkAddresses(node, at, addresses));
     }
   }
   return [...problems, ...checkScores(map), ...checkAlone(map)];

@@ -103,14 +103,15 @@ const mapSchema = v.object(
  * Names are taken in any case, as Go does. Unknown fields are left out, default ports put in.
  *
  * @param json the text
+ * @param mayBeEmpty true where a map without a relay is as good as any
  * @throws KitError `derpmap-invalid` with every problem and its path
  */
-export function parseDerpMap(json: string): DerpMap {
+export function parseDerpMap(json: string, mayBeEmpty = false): DerpMap {
   const result = v.safeParse(mapSchema, decode(json));
   if (!result.success) throw invalid(result.issues.map(renderIssue));
   const map: DerpMap = result.output;
   const problems = findContradictions(map);
-  if (regionsOf(map).length === 0)
+  if (!mayBeEmpty && regionsOf(map).length === 0)
     problems.push({ path: "Regions", message: "is empty: there is no relay in it" });
   if (problems.length > 0) throw invalid(problems);
   return map;

@@ -1,4 +1,4 @@
-/** The user's own Pulumi CLI: how it is started, and the secrets of a stack, which it alone can read and write. */
+/** The user's own Pulumi CLI: how it is started, what a stack exports, and its secrets, which it alone can read and write. */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
 import { dirname } from "node:path";
@@ -50,30 +50,68 @@ export interface SecretConfig {
  *
  * @throws KitError `usage` if the stack is none that the CLI could know
  */
-export function openSecretConfig({ stack, file, root }: StackFile): SecretConfig {
-  if (dirname(file) !== root) {
-    throw new KitError("usage", {
-      where: file,
-      message: `A stack's secrets are in Pulumi.<name>.yaml in the project's folder, ${root}; this file is elsewhere.`,
-      fix: "Give --stack the name of a stack.",
-    });
-  }
+export function openSecretConfig(stackFile: StackFile): SecretConfig {
+  requireOwnFile(stackFile, "A stack's secrets are");
   const run = async (verb: string, args: readonly string[], input?: string): Promise<string> => {
-    const command = ["config", verb, ...args, "--stack", stack, "--non-interactive"];
-    const { status, stdout, stderr } = await runPulumi(command, root, input);
-    if (status === 0) return stdout;
-    const said = whatItSays(stderr, input);
-    throw new KitError("pulumi-failed", {
-      where: `stack ${stack}`,
-      message: `\`pulumi config ${verb}\` failed: ${said}`,
-      ...adviceFor(said, stack),
-    });
+    const { said, stdout } = await runOnStack(stackFile, ["config", verb], args, input);
+    if (said === undefined) return stdout;
+    throw failed(stackFile, `config ${verb}`, said);
   };
   return {
     read: async (name) => (await run("get", [namespace + name])).replace(/\r?\n$/, ""),
     write: async (name, value) => void (await run("set", ["--secret", namespace + name], value)),
     remove: async (name) => void (await run("rm", [namespace + name])),
   };
+}
+
+/**
+ * What the stack's last `up` exported, by names. Values that are secrets read `[secret]`.
+ *
+ * @returns undefined for a stack that the CLI does not know; nothing in it before the first `up`
+ * @throws KitError `pulumi-missing`, `pulumi-failed` with what the CLI says, `usage` if it could not know the stack
+ */
+export async function readStackOutputs(
+  stackFile: StackFile,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  requireOwnFile(stackFile, "A stack that Pulumi knows is");
+  const { said, stdout } = await runOnStack(stackFile, ["stack", "output"], ["--json"]);
+  if (said === undefined) return { ...Object(JSON.parse(stdout)) };
+  if (isUnknown(said)) return undefined;
+  throw failed(stackFile, "stack output", said);
+}
+
+/** @param what as the beginning of a sentence */
+function requireOwnFile({ file, root }: StackFile, what: string): void {
+  if (dirname(file) === root) return;
+  throw new KitError("usage", {
+    where: file,
+    message: `${what} in Pulumi.<name>.yaml in the project's folder, ${root}; this file is elsewhere.`,
+    fix: "Give --stack the name of a stack.",
+  });
+}
+
+/** @returns `said` only if it failed: the CLI's own words */
+async function runOnStack(
+  { stack, root }: StackFile,
+  command: readonly string[],
+  args: readonly string[],
+  input?: string,
+): Promise<{ readonly said: string | undefined; readonly stdout: string }> {
+  const all = [...command, ...args, "--stack", stack, "--non-interactive"];
+  const { status, stdout, stderr } = await runPulumi(all, root, input);
+  return { said: status === 0 ? undefined : whatItSays(stderr, input), stdout };
+}
+
+function failed({ stack }: StackFile, command: string, said: string): KitError {
+  return new KitError("pulumi-failed", {
+    where: `stack ${stack}`,
+    message: `\`pulumi ${command}\` failed: ${said}`,
+    ...adviceFor(said, stack),
+  });
+}
+
+function isUnknown(said: string): boolean {
+  return said.includes("no stack named");
 }
 
 interface Finished {
@@ -107,7 +145,7 @@ function whatItSays(stderr: string, input: string | undefined): string {
 }
 
 function adviceFor(said: string, stack: string): { readonly fix?: string } {
-  if (/no stack named/.test(said)) return { fix: `Make the stack with \`pulumi stack init ${stack}\`.` };
+  if (isUnknown(said)) return { fix: `Make the stack with \`pulumi stack init ${stack}\`.` };
   if (/passphrase/.test(said)) {
     return {
       fix: "Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the passphrase that the stack was made with.",
