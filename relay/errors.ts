@@ -77,6 +77,11 @@ export const errorTable = {
       "Put it back. To take it out of service set state: draining, then state: retired, each with `pulumi up` and the new " +
       "derpMap in the policy; a retired region may be removed (docs/operations.md).",
   },
+  "region-not-ready": {
+    exit: 1,
+    summary: "A region cannot take its next step yet.",
+    fix: "Run `npm run retire` again when what it waits for is so (docs/operations.md).",
+  },
   "runtime-unusable": {
     exit: 1,
     summary: "The runtime that a release brings cannot be used.",
@@ -242,6 +247,11 @@ export const errorTable = {
     exit: 2,
     summary: "The Pulumi CLI is not installed.",
     fix: "Install it (https://www.pulumi.com/docs/install/), or use `npm run plan`, which needs none.",
+  },
+  "git-failed": {
+    exit: 2,
+    summary: "Git did not do what it was asked for.",
+    fix: "See what it says; without --commit the command needs no Git.",
   },
   "pulumi-failed": {
     exit: 2,

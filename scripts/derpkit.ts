@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, Load>> = {
   plan: () => import("./plan.ts"),
   verify: () => import("./verify.ts"),
   derpmap: () => import("./derpmap.ts"),
+  retire: () => import("./retire.ts"),
   bundle: () => import("./bundle.ts"),
   gate: () => import("./gate.ts"),
   keys: () => import("./keys.ts"),

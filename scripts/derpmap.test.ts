@@ -1,38 +1,18 @@
 /** The command on stacks of this machine, and on one of a cloud with a script in the place of Pulumi's CLI. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import process from "node:process";
-import { after, before, test, type TestContext } from "node:test";
-import { KitError, renderError } from "../relay/errors.ts";
-import { parseCommandLine } from "./cli/command.ts";
+import { test, type TestContext } from "node:test";
+import { KitError } from "../relay/errors.ts";
 import { command } from "./derpmap.ts";
+import { noStandIn as skip, projectFolder } from "./testing/project-folder.ts";
+import { failureOf, type Ran, runCommand } from "./testing/run-command.ts";
 
-const skip = process.platform === "win32" && "the stand-in for Pulumi's CLI is a shell script";
+const project = projectFolder();
 
-async function derpmap(t: TestContext, ...args: readonly string[]) {
-  const [lines, notes, documents]: [string[], string[], Record<string, unknown>[]] = [[], [], []];
-  const step = { update: () => {}, done: () => {}, fail: () => {} };
-  const out = {
-    json: args.includes("--json"),
-    line: (text = "") => void lines.push(text),
-    document: (value: unknown) => void documents.push(Object(value)),
-    note: (text: string) => void notes.push(text),
-    step: () => step,
-  };
-  const status = await command.run({ ...parseCommandLine(command, args), out, signal: t.signal });
-  return { status, text: lines.join("\n"), notes, document: documents[0] };
-}
-
-async function failure(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => assert.fail("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof KitError, String(error));
-  return renderError(error);
+function derpmap(t: TestContext, ...args: readonly string[]): Promise<Ran> {
+  return runCommand(command, args, t.signal);
 }
 
 const renderLocal = (id: number, code: string): string => `config:
@@ -40,43 +20,21 @@ const renderLocal = (id: number, code: string): string => `config:
     - { id: ${id}, code: ${code}, name: Region ${id}, cloud: local }
 `;
 
-/** The current folder of all tests, which is what --stack NAME is looked for in. esbuild's service keeps the first one. */
-const former = process.cwd();
-let home = "";
-before(() => {
-  home = mkdtempSync(path.join(tmpdir(), "derpkit-"));
-  process.chdir(home);
-});
-after(() => {
-  process.chdir(former);
-  rmSync(home, { recursive: true, force: true });
-});
-
-/** Makes the current folder a project with these stack files and nothing else. */
-async function project(stacks: Readonly<Record<string, string>>): Promise<string> {
-  for (const name of readdirSync(home)) rmSync(path.join(home, name), { recursive: true });
-  await writeFile(path.join(home, "Pulumi.yaml"), "name: derpkit\n");
-  for (const [name, text] of Object.entries(stacks)) {
-    await writeFile(path.join(home, `Pulumi.${name}.yaml`), text);
-  }
-  return home;
-}
-
 test("two stacks of this machine are one map, which is the same in every form", async (t) => {
-  const folder = await project({ eu: renderLocal(901, "alfa"), us: renderLocal(902, "bravo") });
+  const folder = project.lay({ eu: renderLocal(901, "alfa"), us: renderLocal(902, "bravo") });
   const { status, text } = await derpmap(t, "--stack", "us", "--stack", "eu");
   assert.equal(status, 0);
   assert.deepEqual(Object.keys(JSON.parse(text).Regions), ["901", "902"]);
   const file = path.join(folder, "maps", "headscale.yaml");
   const args = ["--stack", "us", "--stack", "eu", "--format", "headscale", "--out", file, "--json"];
   const { document } = await derpmap(t, ...args);
-  assert.deepEqual(document?.["derpMap"], JSON.parse(text));
-  assert.equal(readFileSync(file, "utf8"), `${String(document?.["text"])}\n`);
+  assert.deepEqual(document["derpMap"], JSON.parse(text));
+  assert.equal(readFileSync(file, "utf8"), `${String(document["text"])}\n`);
 });
 
 test("two stacks with the same region are refused, with both named", async (t) => {
-  await project({ eu: renderLocal(901, "alfa"), us: renderLocal(901, "bravo") });
-  const said = await failure(derpmap(t, "--stack", "eu", "--stack", "us"));
+  project.lay({ eu: renderLocal(901, "alfa"), us: renderLocal(901, "bravo") });
+  const said = await failureOf(derpmap(t, "--stack", "eu", "--stack", "us"));
   assert.match(said, /\[derpmap-collision\]/);
   assert.match(
     said,
@@ -99,26 +57,10 @@ const charlie = {
   Nodes: [{ Name: "903a", RegionID: 903, HostName: "903a.example.com", IPv4: "8.8.3.1", IPv6: "none" }],
 };
 
-/** Has a script stand in for Pulumi's CLI. */
-async function standIn(t: TestContext, folder: string, script: string): Promise<void> {
-  const bin = path.join(folder, "bin");
-  await mkdir(bin);
-  writeFileSync(path.join(bin, "pulumi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const searched = process.env["PATH"];
-  t.after(() => {
-    process.env["PATH"] = searched;
-  });
-  process.env["PATH"] = `${bin}:${searched}`;
-}
-
 async function withOutputs(t: TestContext, outputs: object): Promise<void> {
-  const folder = await project({ eu: renderCloud() });
+  const folder = project.lay({ eu: renderCloud() });
   await writeFile(path.join(folder, "outputs"), JSON.stringify(outputs));
-  await standIn(
-    t,
-    folder,
-    '[ "$*" = "stack output --json --stack eu --non-interactive" ] || exit 9; cat outputs',
-  );
+  project.standIn(t, '[ "$*" = "stack output --json --stack eu --non-interactive" ] || exit 9; cat outputs');
 }
 
 test("a stack in a cloud gives what its last up gave", { skip }, async (t) => {
@@ -136,13 +78,13 @@ test(
   async (t) => {
     const unverified = [{ id: 903, reason: "the stack has no gate", region: charlie }];
     await withOutputs(t, { derpMap: { Regions: { 903: charlie } }, unverified, nodes: [] });
-    const said = await failure(derpmap(t, "--stack", "eu"));
+    const said = await failureOf(derpmap(t, "--stack", "eu"));
     assert.match(
       said,
       /Regions: is empty[^]*region 903 \(charlie\) of stack eu: is left out: the stack has no gate/,
     );
     const { text, notes, document } = await derpmap(t, "--stack", "eu", "--allow-unverified", "--json");
-    assert.deepEqual(Object.keys(Object(document?.["derpMap"]).Regions), ["903"]);
+    assert.deepEqual(Object.keys(Object(document["derpMap"]).Regions), ["903"]);
     assert.equal(text, "");
     assert.match(notes.join(), /^WARNING: region 903 \(charlie\) of stack eu IS IN THE MAP AND NOT VERIFIED/);
   },
@@ -153,7 +95,7 @@ test("addresses that nobody reaches are refused, with the stack and the path", {
   const hidden = { ...charlie, Nodes: [{ ...node, IPv4: "10.0.0.1" }] };
   await withOutputs(t, { derpMap: { Regions: { 903: hidden } }, nodes: [] });
   assert.match(
-    await failure(derpmap(t, "--stack", "eu")),
+    await failureOf(derpmap(t, "--stack", "eu")),
     /derpmap-unfit\]\n {2}stack eu: Regions.903.Nodes\[0\].IPv4: is 10.0.0.1, which the Internet has no way to/,
   );
 });
@@ -163,37 +105,37 @@ for (const [what, script] of [
   ["Pulumi does not know", "echo \"error: no stack named 'eu' found\" >&2; exit 6"],
 ] as const) {
   test(`a stack in a cloud that ${what} has to be brought up first`, { skip }, async (t) => {
-    const folder = await project({ eu: renderCloud() });
-    await standIn(t, folder, script);
+    project.lay({ eu: renderCloud() });
+    project.standIn(t, script);
     assert.match(
-      await failure(derpmap(t, "--stack", "eu")),
+      await failureOf(derpmap(t, "--stack", "eu")),
       /not-up-yet\]\n.*npm run pulumi -- up --stack eu/,
     );
   });
 }
 
 test("what Pulumi's CLI fails by is shown", { skip }, async (t) => {
-  const folder = await project({ eu: renderCloud() });
-  await standIn(t, folder, "echo 'error: PULUMI_ACCESS_TOKEN must be set for login' >&2; exit 3");
+  project.lay({ eu: renderCloud() });
+  project.standIn(t, "echo 'error: PULUMI_ACCESS_TOKEN must be set for login' >&2; exit 3");
   assert.match(
-    await failure(derpmap(t, "--stack", "eu")),
+    await failureOf(derpmap(t, "--stack", "eu")),
     /pulumi stack output` failed: PULUMI_ACCESS_TOKEN/,
   );
 });
 
 test("maps of files are merged too, and their relays may be on this machine if that is said", async (t) => {
-  const folder = await project({ eu: renderLocal(901, "alfa") });
+  const folder = project.lay({ eu: renderLocal(901, "alfa") });
   const file = path.join(folder, "map.json");
   const [node] = charlie.Nodes;
   const local = { ...charlie, Nodes: [{ ...node, IPv4: "127.0.0.1" }] };
   await writeFile(file, JSON.stringify({ derpMap: { Regions: { 903: local } } }));
-  assert.match(await failure(derpmap(t, "--stack", "eu", "--map", file)), /file .*map.json: Regions.903/);
+  assert.match(await failureOf(derpmap(t, "--stack", "eu", "--map", file)), /file .*map.json: Regions.903/);
   const { text } = await derpmap(t, "--stack", "eu", "--map", file, "--local", "--format", "derpprobe");
   assert.deepEqual(Object.keys(JSON.parse(text).Regions), ["901", "903"]);
 });
 
 test("what cannot be run ends with exit status 2 and says why", async (t) => {
-  const folder = await project({ eu: renderLocal(901, "alfa") });
+  const folder = project.lay({ eu: renderLocal(901, "alfa") });
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], "usage"],
     [["--stack", "eu", "--stack", "eu"], "usage"],

@@ -1,10 +1,11 @@
 /** Finds and reads the file that `--stack` means, as Pulumi's CLI does and without it. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { type Document, parseDocument, type YAMLError } from "yaml";
-import { readIfThere } from "../../relay/config/files.ts";
+import { isErrno, readIfThere, writeWhole } from "../../relay/config/files.ts";
 import { KitError, type Problem } from "../../relay/errors.ts";
 
 export interface StackFile {
@@ -49,7 +50,31 @@ export async function readStackFile(
   file: string,
   stack = file,
 ): Promise<Pick<StackFile, "config" | "secretKeys">> {
-  return readConfig(parseStack(await readStack(file, stack), file), file);
+  return parseStackText(await readStack(file, stack), file);
+}
+
+/** Reads a stack file's text. @throws KitError `config-invalid` with line and column */
+export function parseStackText(text: string, file: string): Pick<StackFile, "config" | "secretKeys"> {
+  return readConfig(parseStack(text, file), file);
+}
+
+/**
+ * Replaces a stack file as a whole, where a link leads, with the mode that it had.
+ *
+ * @throws KitError `file-unreadable`
+ */
+export async function replaceStackText(file: string, text: string): Promise<void> {
+  try {
+    const place = await realpath(file);
+    await writeWhole(place, text, (await stat(place)).mode & 0o777);
+  } catch (cause) {
+    throw isErrno(cause) ? new KitError("file-unreadable", { where: file, cause }) : cause;
+  }
+}
+
+/** A changed document as text. Long lines stay as they are, and so do lists that are on one. @param former its text before */
+export function renderStackText(document: Document, former: string): string {
+  return document.toString({ lineWidth: 0, flowCollectionPadding: !/[[{]\S/.test(former) });
 }
 
 /** The nearest folder upwards with a Pulumi.yaml; else the kit's own, if it is a checkout; else the given one. */

@@ -42,6 +42,16 @@ export async function waitFor<Found>(
       out.note(seen.missing);
       told = passed;
     }
+    await pause(signal);
+  }
+}
+
+/** @throws the signal's own reason, by which a command that was stopped is known */
+async function pause(signal: AbortSignal): Promise<void> {
+  try {
     await sleep(againAfterMs, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   }
 }

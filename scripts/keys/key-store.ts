@@ -1,13 +1,12 @@
 /** Where a stack's signing keys are: their private halves are secrets of the stack, their public ones beside them in clear. */
 import type { KeyObject } from "node:crypto";
-import { realpath, stat } from "node:fs/promises";
 import { namespace } from "../../infra/config/path.ts";
 import { exposedMessage, type StackSecret } from "../../infra/config/secrets.ts";
 import { parseSigningKey, renderSigningKey } from "../../infra/delivery/signing-key.ts";
-import { isErrno, readText, writeWhole } from "../../relay/config/files.ts";
+import { readText } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 import type { SecretConfig } from "../cli/pulumi-cli.ts";
-import { readStackFile, type StackFile } from "../cli/stack-file.ts";
+import { readStackFile, replaceStackText, type StackFile } from "../cli/stack-file.ts";
 import { writeTrustedKeys } from "./trusted-keys-text.ts";
 
 export interface KeyStore {
@@ -55,7 +54,7 @@ export function openKeyStore(
       signal.throwIfAborted();
       const text = await readText(file);
       const written = writeTrustedKeys(text, keys);
-      if (written !== text) await replaceText(file, written);
+      if (written !== text) await replaceStackText(file, written);
     },
   };
 }
@@ -77,15 +76,5 @@ function parseList(text: string | undefined): string[] {
     return Array.isArray(list) ? list.filter((each) => typeof each === "string") : [];
   } catch {
     return [];
-  }
-}
-
-/** As a whole, where a link leads, with the mode that it had. */
-async function replaceText(file: string, text: string): Promise<void> {
-  try {
-    const place = await realpath(file);
-    await writeWhole(place, text, (await stat(place)).mode & 0o777);
-  } catch (cause) {
-    throw isErrno(cause) ? new KitError("file-unreadable", { where: file, cause }) : cause;
   }
 }

@@ -1,5 +1,6 @@
 /** `derpkit:trustedKeys` in the text of a stack file. Pure. */
 import { isMap, isScalar, isSeq, parseDocument, type YAMLMap, type YAMLSeq } from "yaml";
+import { renderStackText } from "../cli/stack-file.ts";
 
 const key = "derpkit:trustedKeys";
 
@@ -18,8 +19,7 @@ export function writeTrustedKeys(text: string, keys: readonly string[]): string 
     const name = [key, "trustedKeys"].find((each) => config.has(each)) ?? key;
     writeList(config, name, keys);
   }
-  // Long lines stay as they are, and so do lists that are on one.
-  return document.toString({ lineWidth: 0, flowCollectionPadding: !/[[{]\S/.test(text) });
+  return renderStackText(document, text);
 }
 
 function writeList(config: YAMLMap, name: string, keys: readonly string[]): void {

@@ -2,15 +2,13 @@
 import type { SecureContext } from "node:tls";
 import { LoginRefused } from "../../relay/client/failure.ts";
 import type { NodeKey } from "../../relay/crypto/keys.ts";
-import { CannotTest, CheckFailed } from "./check.ts";
 import type { Detour } from "./detour.ts";
+import { overFirstFamily } from "./first-family.ts";
 import { clientsOver } from "./probe-client.ts";
-import { reach } from "./reach.ts";
-import { listAddresses, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 /**
- * Asks a node for its relay's key, over the first of its families that leads there. It need not let us in: it tells its key
- * first, over TLS with the node's own certificate.
+ * Asks a node for its relay's key. It need not let us in: it tells its key first, over TLS with the node's own certificate.
  *
  * @throws RelayFailure, CheckFailed or CannotTest, whichever family said last
  */
@@ -20,19 +18,13 @@ export async function readRelayKey(
   detours: readonly Detour[],
   signal: AbortSignal,
 ): Promise<NodeKey> {
-  const { HostName: hostName, CertName: certName, DERPPort: port } = node;
-  let refusal: unknown = new CheckFailed("the map gives this node no address of either family");
-  for (const { family, address } of listAddresses(node)) {
+  return await overFirstFamily(node, { trust, detours, signal }, async (route) => {
     try {
-      const endpoint = await reach({ family, address, hostName, port }, detours, signal);
-      const open = clientsOver({ endpoint, identity: { hostName, certName }, trust });
-      await using client = await open({ signal });
+      await using client = await clientsOver(route)({ signal });
       return client.connection.facts.serverKey;
     } catch (error) {
       if (error instanceof LoginRefused) return error.serverKey;
-      // What one family lacks the other may have; the last word is that of one that could be asked.
-      if (!(error instanceof CannotTest)) refusal = error;
+      throw error;
     }
-  }
-  throw refusal;
+  });
 }

@@ -1,14 +1,8 @@
 /** The HTTP answers that clients, browsers and monitoring ask a relay for. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
-import { isIPv6 } from "node:net";
 import * as v from "valibot";
-import { describeError } from "../../../relay/client/dial.ts";
-import { orGiveUp, RelayFailure } from "../../../relay/client/failure.ts";
-import { openTransport } from "../../../relay/client/transport.ts";
 import { CannotTest, CheckFailed, type Seen } from "../check.ts";
-import type { Route } from "../probe-client.ts";
+import { get } from "../http-get.ts";
 import type { TlsSeen } from "./tls.ts";
 
 /** What browsers measure latency with; without the header they may not see the answer. */
@@ -97,53 +91,6 @@ function requireSecrets(updater: Health["updater"], wanted: number): void {
   if (secrets !== null && secrets >= wanted) return;
   const why = code === null ? "" : ` (${code})`;
   throw new CheckFailed(`its secrets are those of ${secrets ?? "nobody"}${why}, and ${wanted} is expected`);
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Buffer;
-}
-
-/** No page of a relay that is looked at is longer. In bytes. */
-const maxBody = 65_536;
-
-/** Asks for a page over a connection of its own. */
-async function get(
-  route: Route,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<Answer> {
-  await using transport = await openTransport({ ...route, signal });
-  const { hostName } = route.identity;
-  const host = isIPv6(hostName) ? `[${hostName}]` : hostName;
-  const asked = request({
-    createConnection: () => transport.stream,
-    path,
-    headers: { Host: host, Connection: "close", ...headers },
-  });
-  return await orGiveUp(readAnswer(asked), signal, () => `the answer to GET ${path}`);
-}
-
-/** @throws RelayFailure if there is none, or only a part of it, or more than a relay has to say */
-async function readAnswer(asked: ClientRequest): Promise<Answer> {
-  try {
-    const responded = once(asked, "response");
-    asked.on("error", () => {}).end();
-    const [response] = (await responded) as [IncomingMessage];
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxBody) throw new RelayFailure(`the HTTP answer is longer than ${maxBody} bytes`);
-    }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
-  } catch (error) {
-    if (error instanceof RelayFailure) throw error;
-    throw new RelayFailure(`no whole HTTP answer: ${describeError(error)}`, { cause: error });
-  }
 }
 
 function requireStatus(status: number, wanted: number): void {
