@@ -42,3 +42,11 @@ test("the project's comment names every key there is", () => {
   const named = [...projectText.matchAll(/^# {3}derpkit:(\w+)/gm)].map(([, key]) => key);
   assert.deepEqual(named, [...Object.keys(fleetSchema.entries), ...Object.keys(stackSecrets)]);
 });
+
+test("every output of the program is one of the stack", () => {
+  const outputsOf = (file: string): string[] => {
+    const text = readFileSync(join(root, "infra", file), "utf8");
+    return (/^export const \{ (.*) \} =/m.exec(text)?.[1] ?? file).split(", ").toSorted();
+  };
+  assert.deepEqual(outputsOf("main.mjs"), outputsOf("index.ts"));
+});
