@@ -156,6 +156,55 @@ export const errorTable = {
     summary: "Two maps claim the same region, name or address.",
     fix: "Change one of the two that each entry names: its stack's file, or the map that was given.",
   },
+  "policy-invalid": {
+    exit: 1,
+    summary: "The tailnet policy cannot be read.",
+    fix: "Mend it at the line and column that are named; Tailscale refuses it as well.",
+  },
+  "policy-conflict": {
+    exit: 1,
+    summary: "What is ours in the tailnet policy is not as we left it, so that nothing was changed.",
+    fix:
+      "See what was edited, and by whom. Then undo it in the policy, or take it over into the stack; what was pushed last is given " +
+      "as --base (docs/policy.md).",
+  },
+  "policy-refused": {
+    exit: 1,
+    summary: "The tailnet's policy service does not take the policy, so that nothing was changed.",
+    fix: "Mend what it names, in the stack or in the policy; `npm run policy -- check` asks it again.",
+  },
+  "policy-contended": {
+    exit: 1,
+    summary: "Somebody else changes the policy all the time, so that nothing was changed.",
+    fix: "Run the command again when they are done.",
+  },
+  "policy-unconfirmed": {
+    exit: 1,
+    summary: "It is not known whether the policy was changed.",
+    fix: "Run `npm run policy -- diff`, which shows it, and then push again: a push that arrived is recognised.",
+  },
+  "nothing-to-revert": {
+    exit: 1,
+    summary: "There is no push from here that could be taken back.",
+    fix: "Push the map that you want; earlier texts of the policy are in .derpkit/policy/.",
+  },
+  "tailnet-credentials": {
+    exit: 2,
+    summary: "There are no credentials for the Tailscale API that can be used.",
+    fix:
+      "Set TS_API_KEY, or TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET of an OAuth client with the scope policy_file; in GitHub " +
+      "Actions TS_OAUTH_CLIENT_ID of a federated identity alone, with the permission id-token: write.",
+  },
+  "tailnet-denied": {
+    exit: 2,
+    summary: "The Tailscale API refuses what it is asked for.",
+    fix: "Check that the credentials are for this tailnet, have not ended, and have the scope policy_file (policy_file:read to look).",
+  },
+  "tailnet-unreachable": {
+    exit: 2,
+    summary: "The Tailscale API does not answer as it should.",
+    fix: "Check the network, its proxy (HTTPS_PROXY) and --api, and try again.",
+  },
   "build-failed": {
     exit: 1,
     summary: "The relay could not be bundled.",

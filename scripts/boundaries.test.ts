@@ -338,6 +338,11 @@ const pureFolders = [
   "scripts/bench/record.ts",
   "scripts/bench/statistics.ts",
   "scripts/bench/table.ts",
+  "scripts/policy/derp-part.ts",
+  "scripts/policy/diff.ts",
+  "scripts/policy/jwcc/",
+  "scripts/policy/map-file.ts",
+  "scripts/policy/merge.ts",
 ];
 
 /** Node's modules that compute and do nothing else, or what of them does. */
