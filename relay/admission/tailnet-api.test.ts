@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { TailscaleApiError } from "./tailscale-client.ts";
+import { TailscaleApiError } from "./access-token.ts";
 import { TailnetApi } from "./tailnet-api.ts";
 import { bench, type Bench } from "./testing/cast.ts";
 import { applicant } from "./testing/applicants.ts";

@@ -8,7 +8,7 @@ import { classifyFailure } from "./failure.ts";
 import { describeFailure } from "../outbound/failure.ts";
 import { withDeadline } from "../outbound/http.ts";
 import type { AdmissionMode, Applicant, ListState } from "./mode.ts";
-import { TailscaleApiError } from "./tailscale-client.ts";
+import { TailscaleApiError } from "./access-token.ts";
 import { deny, type Unknown, unknown, type Verdict } from "./verdict.ts";
 
 /** Refreshes begin at least so far apart, whoever asks: strangers with ever new keys cause no more. */

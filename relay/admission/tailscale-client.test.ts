@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { renderNodeKey } from "../crypto/keys.ts";
 import { describeFailure } from "../outbound/failure.ts";
-import { TailscaleApiError, TailscaleClient } from "./tailscale-client.ts";
+import { TailscaleApiError } from "./access-token.ts";
+import { TailscaleClient } from "./tailscale-client.ts";
 import { bench, type Bench } from "./testing/cast.ts";
 import { someKey } from "./testing/applicants.ts";
 import {
@@ -142,7 +143,7 @@ test("a wish to be left alone is told, within reason", async (t) => {
     const message = "asked for the device list, the API answers 429";
     await assert.rejects(
       made.client.fetchKeys(forever),
-      new TailscaleApiError(message, "throttled", retryAfterMs),
+      new TailscaleApiError(message, "throttled", retryAfterMs, 429),
     );
   }
 });

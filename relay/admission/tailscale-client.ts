@@ -1,6 +1,6 @@
 /** The one thing that admission asks of the Tailscale API: which node keys the tailnet's devices have. */
-import { type FailureKind, failureOfStatus } from "./failure.ts";
-import { type AccessToken, parseAccessToken, parseDeviceKeys } from "./device-list.ts";
+import { bodyOf, requestAccessToken, TailscaleApiError } from "./access-token.ts";
+import { type AccessToken, parseDeviceKeys } from "./device-list.ts";
 import {
   type AgentFor,
   buildAgents,
@@ -14,26 +14,8 @@ import {
 const scope = "devices:core:read";
 /** A token is replaced this long before its end, so that none ends under way. */
 const tokenMarginMs = 60_000;
-const maxTokenBytes = 65_536;
 /** Some 50,000 devices. */
 const maxListBytes = 67_108_864;
-/** A wish to be left alone for longer than this is not heeded. */
-const maxRetryAfterMs = 300_000;
-
-/** The API did not give what was asked for. */
-export class TailscaleApiError extends Error {
-  readonly failure: FailureKind;
-  /** For how long it wants to be left alone. */
-  readonly retryAfterMs: number;
-
-  constructor(message: string, failure: FailureKind = "answer", retryAfterMs = 0) {
-    super(message);
-    this.name = "TailscaleApiError";
-    this.failure = failure;
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
 export interface TailscaleClientOptions extends HttpOptions {
   /** `https://api.tailscale.com`, or another service with the same API. */
   readonly baseUrl: URL;
@@ -83,43 +65,14 @@ export class TailscaleClient {
     return value;
   }
 
-  /** Client credentials (RFC 6749, section 4.4), with the secret in the body, where no log of requests shows it. */
   async #requestToken(signal: AbortSignal): Promise<AccessToken> {
     const { clientId, readSecret } = this.#options;
-    const form = new URLSearchParams({
-      grant_type: "client_credentials",
-      client_id: clientId,
-      client_secret: await readSecret(),
-      scope,
-    });
-    const reply = await this.#send("/api/v2/oauth/token", {
-      method: "POST",
-      headers: { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" },
-      body: form.toString(),
-      maxBytes: maxTokenBytes,
-      signal,
-    });
-    const token = parseAccessToken(bodyOf(reply, "token"));
-    if (token === undefined) throw new TailscaleApiError("the token is no token");
-    return token;
+    const grant = { clientId, clientSecret: await readSecret(), scope };
+    return requestAccessToken((path, request) => this.#send(path, request), grant, signal);
   }
 
   async #send(path: string, request: Omit<HttpRequest, "url" | "agent">): Promise<HttpReply> {
     const url = new URL(path, this.#options.baseUrl);
     return sendRequest({ ...request, url, agent: this.#agentFor(url) });
   }
-}
-
-/** Redirects are not followed: they would carry the secret or the token elsewhere. */
-function bodyOf({ status, headers, body, complete }: HttpReply, what: string): Buffer {
-  if (status !== 200) {
-    const seconds = /^\d{1,9}$/.test(headers["retry-after"] ?? "") ? Number(headers["retry-after"]) : 0;
-    throw new TailscaleApiError(
-      `asked for the ${what}, the API answers ${status}`,
-      failureOfStatus(status),
-      Math.min(seconds * 1_000, maxRetryAfterMs),
-    );
-  }
-  if (!complete) throw new TailscaleApiError(`the ${what} is cut off or too long`);
-  return body;
 }

@@ -29,7 +29,7 @@ export interface StackFile {
  * @throws KitError `stack-not-found`, `file-unreadable`, or `config-invalid` with line and column
  */
 export async function resolveStack(stack = "local", cwd = process.cwd()): Promise<StackFile> {
-  const root = findRoot(cwd);
+  const root = findProject(cwd);
   const file = /[/\\]|\.ya?ml$/.test(stack) ? resolve(cwd, stack) : join(root, `Pulumi.${stack}.yaml`);
   const name = stackName(file);
   return {
@@ -78,7 +78,7 @@ export function renderStackText(document: Document, former: string): string {
 }
 
 /** The nearest folder upwards with a Pulumi.yaml; else the kit's own, if it is a checkout; else the given one. */
-function findRoot(cwd: string): string {
+export function findProject(cwd = process.cwd()): string {
   return nearestProject(cwd) ?? nearestProject(import.meta.dirname) ?? cwd;
 }
 
