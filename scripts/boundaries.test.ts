@@ -338,6 +338,7 @@ const pureFolders = [
   "scripts/bench/record.ts",
   "scripts/bench/statistics.ts",
   "scripts/bench/table.ts",
+  "scripts/policy/annotations.ts",
   "scripts/policy/derp-part.ts",
   "scripts/policy/diff.ts",
   "scripts/policy/jwcc/",

@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, Load>> = {
   bundle: () => import("./bundle.ts"),
   gate: () => import("./gate.ts"),
   keys: () => import("./keys.ts"),
+  policy: () => import("./policy.ts"),
   pulumi: () => import("./pulumi.ts"),
   ...(import.meta.filename.endsWith(".ts") ? developing : {}),
 };

@@ -116,7 +116,10 @@ function groupById(
   const byId = new Map<RegionKey, JwccItem[]>();
   for (const item of membersOf(doc, value)) {
     const id = regionKey(item.name);
-    if (id !== undefined) byId.set(id, [...(byId.get(id) ?? []), item]);
+    if (id === undefined) continue;
+    const items = byId.get(id);
+    if (items === undefined) byId.set(id, [item]);
+    else items.push(item);
   }
   return byId;
 }

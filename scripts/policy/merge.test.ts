@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { KitError, renderError } from "../../relay/errors.ts";
@@ -257,23 +258,34 @@ test("any policy says afterwards what it said, with our regions as wanted, and h
   );
 });
 
+test("a policy of 2 MB on one line is merged, whatever it is made of", () => {
+  const rule = '{"action":"accept","src":["group:a"],"dst":["tag:b:443"]}';
+  const members = Array.from({ length: 100_000 }, (_, index) => `"member-${index}":1`);
+  for (const text of [
+    `{"acls":[${Array.from({ length: 35_000 }, () => rule).join()}]}`,
+    `{${members.join()}}`,
+    `{"derpMap":{"Regions":{${members.join()}}}}`,
+  ]) {
+    const written = merge(text, ours(part({ "901": alfa })));
+    assert.deepEqual(Object(parseByOracle(written)).derpMap.Regions["901"], alfa);
+  }
+});
+
 test("ten times the policy takes about ten times as long", () => {
   const build = (rules: number): string => {
     const rule =
       '    // A rule.\n    {"action": "accept", "src": ["group:a"], "dst": ["tag:b:443", "tag:c:*"]},\n';
     return `{\n  "acls": [\n${rule.repeat(rules)}  ],\n  "derpMap": {"Regions": {}},\n}\n`;
   };
-  const time = (text: string): number => {
-    const runs = [1, 2, 3, 4, 5].map(() => {
-      const begun = performance.now();
-      merge(text, ours(part({ "901": alfa })));
-      return performance.now() - begun;
-    });
-    return Math.min(...runs);
+  const spend = (text: string): number => {
+    const begun = process.cpuUsage();
+    merge(text, ours(part({ "901": alfa })));
+    return process.cpuUsage(begun).user;
   };
   const [small, large] = [build(2_300), build(23_000)];
   assert.ok(small.length > 200_000 && large.length > 2_000_000);
-  time(small);
-  const ratio = time(large) / time(small);
+  // The best of some: whatever else runs here takes its share of single ones. Squared, it would be a hundred times.
+  const ratios = [1, 2, 3, 4, 5, 6].map(() => spend(large) / Math.max(...[1, 2, 3].map(() => spend(small))));
+  const ratio = Math.min(...ratios);
   assert.ok(ratio < 40, `it takes ${ratio.toFixed(1)} times as long`);
 });

@@ -220,5 +220,6 @@ function toProblem(
 ): Problem {
   const place = at ?? places.regions ?? places.derpMap ?? doc.root;
   const { line, column } = positionOf(doc.text, place.start);
-  return { path: `${name}:${line}:${column}`, message };
+  // What others wrote into a policy is not to steer a terminal.
+  return { path: `${name}:${line}:${column}`, message: message.replaceAll(/\p{C}/gu, "\uFFFD") };
 }

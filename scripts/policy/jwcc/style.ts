@@ -44,10 +44,11 @@ export function indentAt(text: string, offset: number): string {
   return text.slice(begin, end);
 }
 
-/** Whether only white space is before it on its line, and there is a line before it. */
+/** Whether a line before it ends, and only white space is between. A line may be the whole text: none is gone through. */
 export function beginsLine(text: string, offset: number): boolean {
-  const begin = lineStart(text, offset);
-  return begin > 0 && begin + indentAt(text, offset).length === offset;
+  let at = offset;
+  while (isBlank(text, at - 1)) at--;
+  return text[at - 1] === "\n";
 }
 
 export function lineStart(text: string, offset: number): number {
