@@ -191,9 +191,7 @@ export const errorTable = {
   "tailnet-credentials": {
     exit: 2,
     summary: "There are no credentials for the Tailscale API that can be used.",
-    fix:
-      "Set TS_API_KEY, or TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET of an OAuth client with the scope policy_file; in GitHub " +
-      "Actions TS_OAUTH_CLIENT_ID of a federated identity alone, with the permission id-token: write.",
+    fix: "Set those of an OAuth client with the scope policy_file, or an API key, in the environment (docs/policy.md).",
   },
   "tailnet-denied": {
     exit: 2,

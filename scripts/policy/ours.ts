@@ -40,7 +40,7 @@ const nodesSchema = v.fallback(v.array(v.object({ regionId: v.number() })), []);
  * @throws KitError `pulumi-missing`, `pulumi-failed`, `not-up-yet`, `derpmap-invalid`
  */
 export async function readStackMap(stackFile: StackFile, pushed: readonly DerpPart[]): Promise<Wish> {
-  const { derpMap, nodes } = await readStackOutputs(stackFile);
+  const { derpMap, nodes } = (await readStackOutputs(stackFile)) ?? {};
   const where = `stack ${stackFile.stack}`;
   if (derpMap === undefined) {
     const fix = `Bring the stack up: \`npm run pulumi -- up --stack ${stackFile.stack}\`.`;

@@ -27,7 +27,7 @@ export function readCredentials(env: Env): Credentials {
   const key = readSecret(env, "TS_API_KEY");
   if (key !== undefined) return { kind: "key", key };
   const clientId = readSecret(env, "TS_OAUTH_CLIENT_ID");
-  if (clientId === undefined) throw new KitError("tailnet-credentials");
+  if (clientId === undefined) throw new KitError("tailnet-credentials", { fix: howToSet });
   const clientSecret = readSecret(env, "TS_OAUTH_CLIENT_SECRET");
   if (clientSecret !== undefined) return { kind: "client", clientId, clientSecret };
   const idToken = readSecret(env, "TS_ID_TOKEN");
@@ -39,12 +39,17 @@ export function readCredentials(env: Env): Credentials {
   if (url === undefined || requestToken === undefined || !URL.canParse(url)) {
     throw new KitError("tailnet-credentials", {
       message: "TS_OAUTH_CLIENT_ID has neither a secret (TS_OAUTH_CLIENT_SECRET) nor an ID token beside it.",
+      fix: howToSet,
     });
   }
   // What the console shows as the audience of a federated identity, unless another was chosen.
   const audience = readSecret(env, "TS_AUDIENCE") ?? `api.tailscale.com/${clientId}`;
   return { kind: "actions", clientId, source: { url: new URL(url), requestToken, audience } };
 }
+
+const howToSet =
+  "Set TS_API_KEY, or TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET of an OAuth client with the scope policy_file; in GitHub " +
+  "Actions TS_OAUTH_CLIENT_ID of a federated identity alone, with the permission id-token: write.";
 
 /** The words that must not be shown. */
 export function secretsOf(credentials: Credentials): string[] {
