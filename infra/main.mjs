@@ -19,4 +19,4 @@ if (Number(process.versions.node.split(".")[0]) < wanted) {
 // The sources, or what the build made of them.
 const program = existsSync(new URL("./index.ts", import.meta.url)) ? "./index.ts" : "./index.js";
 
-export const { derpMap, derpMapJson, nodes, dnsRecords, next, releases, unverified } = await import(program);
+export const { derpMap, derpMapJson, unverified, nodes, dnsRecords, next, releases } = await import(program);

@@ -100,6 +100,19 @@ describe("a region at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
     assert.match(fleet.output("next"), /npm run bundle/);
   });
 
+  test("npm run derpmap gives nobody a region that no gate was passed by, and names it", () => {
+    const args = ["scripts/run.mjs", "derpmap", "--stack", "hetzner"];
+    const { status, stderr } = fleet.project.run(process.execPath, args);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /region 901 \(\w+\) of stack hetzner: is left out: the stack has no gate/);
+    const { stderr: loud } = fleet.project.run(process.execPath, [...args, "--allow-unverified"]);
+    // The cloud is a stand-in, and so are its addresses.
+    assert.match(
+      loud,
+      /stack hetzner: Regions\.901\.Nodes\[0\]\.IPv4: is .*, which the Internet has no way to/,
+    );
+  });
+
   test("a new generation builds the machine anew, and its addresses, volume and records stay", async () => {
     const earlier = await fleet.clouds.state();
     fleet.edit((text) => text.replace("location: fsn1", "location: fsn1\n      generation: 2"));

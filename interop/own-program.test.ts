@@ -61,7 +61,7 @@ test("a program of three lines previews a fleet", { timeout, skip: whyNoClouds ?
     path.join(project, "index.ts"),
     `import { createFleet } from "derpkit";
 
-export const { derpMap, derpMapJson, nodes, dnsRecords, next, releases } = await createFleet();
+export const { derpMap, derpMapJson, unverified, nodes, dnsRecords, next, releases } = await createFleet();
 `,
   );
   writeFileSync(

@@ -64,7 +64,7 @@ async function withOutputs(t: TestContext, outputs: object): Promise<void> {
 }
 
 test("a stack in a cloud gives what its last up gave", { skip }, async (t) => {
-  await withOutputs(t, { derpMap: { Regions: { 5: null, 903: charlie } }, nodes: [] });
+  await withOutputs(t, { derpMap: { Regions: { 5: null, 903: charlie } }, nodes: [], unverified: [] });
   const { text, notes } = await derpmap(t, "--stack", "eu");
   const map = JSON.parse(text);
   assert.deepEqual(Object.keys(map.Regions), ["5", "903"]);
@@ -93,12 +93,24 @@ test(
 test("addresses that nobody reaches are refused, with the stack and the path", { skip }, async (t) => {
   const [node] = charlie.Nodes;
   const hidden = { ...charlie, Nodes: [{ ...node, IPv4: "10.0.0.1" }] };
-  await withOutputs(t, { derpMap: { Regions: { 903: hidden } }, nodes: [] });
+  await withOutputs(t, { derpMap: { Regions: { 903: hidden } }, nodes: [], unverified: [] });
   assert.match(
     await failureOf(derpmap(t, "--stack", "eu")),
     /derpmap-unfit\]\n {2}stack eu: Regions.903.Nodes\[0\].IPv4: is 10.0.0.1, which the Internet has no way to/,
   );
 });
+
+test(
+  "outputs that do not say who is unverified are not taken for those of a fleet where nobody is",
+  { skip },
+  async (t) => {
+    await withOutputs(t, { derpMap: { Regions: { 903: charlie } }, nodes: [] });
+    assert.match(
+      await failureOf(derpmap(t, "--stack", "eu")),
+      /outputs are not those of a fleet[^]*pulumi -- up --stack eu/,
+    );
+  },
+);
 
 for (const [what, script] of [
   ["was never up", "echo {}"],

@@ -61,7 +61,7 @@ async function leave(t: TestContext, state: string, relays: readonly RunningRela
     derpPort,
     stunPort,
   }));
-  await writeFile("outputs", JSON.stringify({ derpMap: { Regions: {} }, nodes }));
+  await writeFile("outputs", JSON.stringify({ derpMap: { Regions: {} }, unverified: [], nodes }));
   project.standIn(
     t,
     `case "$1 $2" in "config get") [ "$3" = derpkit:reader ] && echo ${token};; "stack output") cat outputs;; *) exit 9;; esac`,

@@ -82,13 +82,16 @@ const nodesSchema = v.array(
   }),
 );
 
-/** A stack that was last up with an earlier version of the kit lacks some of it. */
+/**
+ * A stack that was last up with an earlier version of the kit lacks some of it. Where nothing is said of who is unverified,
+ * nobody is taken for verified.
+ */
 function parseOutputs(
   outputs: Readonly<Record<string, unknown>>,
   { stack }: StackFile,
 ): Omit<StackFleet, "local"> {
   const nodes = v.safeParse(nodesSchema, outputs["nodes"]);
-  const unverified = v.safeParse(v.optional(unverifiedSchema, []), outputs["unverified"]);
+  const unverified = v.safeParse(unverifiedSchema, outputs["unverified"]);
   if (!nodes.success || !unverified.success) {
     throw new KitError("derpmap-invalid", {
       where: `stack ${stack}`,
