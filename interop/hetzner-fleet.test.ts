@@ -1,5 +1,6 @@
 /** A region at Hetzner with Cloudflare's DNS under Pulumi's engine, from its first preview to its last object. */
 import assert from "node:assert/strict";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
 import { assertNowhere, CloudFleet, goesOnAfter, stateFiles } from "./cloud-fleet.ts";
