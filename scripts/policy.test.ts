@@ -57,6 +57,36 @@ async function run({ folder, env }: Project, ...args: readonly string[]): Promis
   return { status, stdout, stderr };
 }
 
+const stackOfTwo = `config:
+  derpkit:domain: derp.example.com
+  derpkit:delivery: { url: https://downloads.example.com }
+  derpkit:trustedKeys: [MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=]
+  derpkit:regions:
+    - { id: 901, code: alfa, name: Alfa, cloud: hetzner, location: fsn1, admission: { anyone: true } }
+    - { id: 902, code: bravo, name: Bravo, cloud: hetzner, location: nbg1, admission: { anyone: true } }
+`;
+
+/** A node as the stack's outputs have it. */
+function nodeOf(regionId: number, regionCode: string): object {
+  const addresses = {
+    hostName: `${regionId}a.derp.example.com`,
+    certName: "",
+    ipv4: "8.8.8.8",
+    ipv6: "none",
+  };
+  return {
+    name: `${regionId}a`,
+    regionId,
+    regionCode,
+    state: "serving",
+    ...addresses,
+    derpPort: 443,
+    stunPort: 3478,
+  };
+}
+
+const idsIn = (written: string): string[] => Object.keys(Object(parseByOracle(written)).derpMap.Regions);
+
 function map(...codes: readonly string[]): { Regions: Record<string, unknown> } {
   const regions = codes.map((code, index) => {
     const id = 901 + index;
@@ -168,21 +198,34 @@ test(
   { skip: process.platform === "win32" && "the stand-in for Pulumi's CLI is a shell script" },
   async (t) => {
     const service = await startPolicyService(t, policy);
-    const project = startProject(t, { "Pulumi.prod.yaml": "config: {}\n" });
+    const project = startProject(t, { "Pulumi.prod.yaml": stackOfTwo });
     const bin = temporaryFolder(t);
     writeFileSync(path.join(bin, "pulumi"), '#!/bin/sh\necho "$@" >said\ncat outputs.json\n');
     chmodSync(path.join(bin, "pulumi"), 0o755);
     const PATH = `${bin}:${process.env["PATH"]}`;
     Object.assign(project.env, { PATH, TS_API_KEY: apiKey, TAILSCALE_API_URL: service.server.url.href });
-    const nodes = [{ regionId: 901 }, { regionId: 902 }];
-    project.write("outputs.json", { derpMap: map("alfa", "bravo"), nodes });
+    const nodes = [nodeOf(901, "alfa"), nodeOf(902, "bravo")];
+    const unverified = [
+      { id: 902, reason: "its gate is skipped", region: map("alfa", "bravo").Regions["902"] },
+    ];
+    project.write("outputs.json", { derpMap: map("alfa", "bravo"), nodes, unverified });
+    const wary = await run(project, "diff", "--stack", "prod", "--exit-zero");
+    assert.equal(wary.stdout, "region 901 alfa: added\n");
+    assert.match(wary.stderr, /region 902 \(bravo\) is left out: its gate is skipped/);
+    const bold = await run(project, "diff", "--stack", "prod", "--exit-zero", "--allow-unverified");
+    assert.match(bold.stdout, /region 902 bravo: added/);
+    project.write("outputs.json", { derpMap: map("alfa", "bravo"), nodes, unverified: [] });
     assert.equal((await run(project, "push", "--stack", "prod")).status, 0);
     assert.equal(project.read("said"), "stack output --json --stack prod --non-interactive\n");
-    project.write("outputs.json", { derpMap: map("alfa"), nodes: nodes.slice(0, 1) });
+    project.write("outputs.json", { derpMap: map("alfa"), nodes: nodes.slice(0, 1), unverified: [] });
     const { status, stdout } = await run(project, "push", "--stack", "prod");
     assert.equal(status, 0);
     assert.match(stdout, /^region 902 bravo: removed$/m);
-    assert.deepEqual(parseByOracle(service.text), { acls: [], derpMap: map("alfa") });
+    assert.deepEqual(idsIn(service.text), ["901"]);
+    const all = [{ id: 901, reason: "the stack has no gate", region: map("alfa").Regions["901"] }];
+    project.write("outputs.json", { derpMap: map("alfa"), nodes, unverified: all });
+    assert.match((await run(project, "push", "--stack", "prod")).stderr, /\[derpmap-unfit\]/);
+    assert.deepEqual(idsIn(service.text), ["901"]);
     project.write("outputs.json", {});
     assert.match((await run(project, "push", "--stack", "prod")).stderr, /\[not-up-yet\]/);
   },

@@ -57,6 +57,10 @@ export const command: Command = {
       help: "where the API is (default TAILSCALE_API_URL, or https://api.tailscale.com)",
     },
     timeout: { type: "string", value: "SECONDS", help: "for each request to the API (default 15)" },
+    "allow-unverified": {
+      type: "boolean",
+      help: "with --stack: publish regions that no gate was passed by, too",
+    },
     "exit-zero": { type: "boolean", help: "diff: a difference is no reason for exit status 1" },
   },
   positionals: true,
@@ -169,7 +173,7 @@ async function runRevert(context: CommandContext): Promise<ExitStatus> {
 }
 
 async function prepare(context: CommandContext, scope: Scope): Promise<OpenPlace & { readonly ours: Ours }> {
-  const { flags, signal } = context;
+  const { flags, out, signal } = context;
   const [map, base, owned] = [textOf(flags["derpmap"]), textOf(flags["base"]), textOf(flags["owned"])];
   if ((map === undefined) === (flags["stack"] === undefined))
     throw usage("Give either --stack or --derpmap.");
@@ -179,7 +183,12 @@ async function prepare(context: CommandContext, scope: Scope): Promise<OpenPlace
   const { stackFile, keep } = open;
   const kept = await keep.readBases();
   const wish =
-    stackFile === undefined ? await readMapFile(map ?? "", signal) : await readStackMap(stackFile, kept);
+    stackFile === undefined
+      ? await readMapFile(map ?? "", signal)
+      : await readStackMap(stackFile, kept, {
+          allowUnverified: flags["allow-unverified"] === true,
+          warn: (message) => out.note(`warning: ${message}`),
+        });
   const ours: Ours = {
     wanted: wish.wanted,
     owned: ids ?? wish.owned,

@@ -2,11 +2,12 @@
 import { addAbortSignal } from "node:stream";
 import process from "node:process";
 import { text } from "node:stream/consumers";
-import * as v from "valibot";
 import { readText } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
-import { readStackOutputs } from "../cli/pulumi-cli.ts";
+import { regionsOf } from "../../infra/derpmap/derp-map.ts";
 import type { StackFile } from "../cli/stack-file.ts";
+import { readStackFleet } from "../cli/stack-fleet.ts";
+import { publishedMap } from "../derpmap/collect.ts";
 import { type DerpPart, regionKey, type RegionKey } from "./derp-part.ts";
 import { parsePart, parseWanted } from "./map-file.ts";
 import type { Ours } from "./merge.ts";
@@ -31,23 +32,41 @@ export async function readBaseFile(file: string): Promise<DerpPart> {
   return parsePart(await readText(file), file);
 }
 
-const nodesSchema = v.fallback(v.array(v.object({ regionId: v.number() })), []);
+/** What of a stack may be published, and what is to be said of the rest. */
+export interface StackWishOptions {
+  /** True to publish regions that no gate was passed by. */
+  readonly allowUnverified: boolean;
+  readonly warn: (message: string) => void;
+}
 
 /**
- * Reads a stack's outputs. Ours are the ids of all its regions, those that are not in the map included, and those that
- * were pushed before.
+ * Reads what a stack's last `up` left. Ours are the ids of all its regions, those that are not in the map included, and
+ * those that were pushed before.
  *
- * @throws KitError `pulumi-missing`, `pulumi-failed`, `not-up-yet`, `derpmap-invalid`
+ * @throws KitError `pulumi-missing`, `pulumi-failed`, `not-up-yet`, `derpmap-invalid`, `derpmap-unfit` if no region is left
+ *   because none was shown to serve: to push that would take the tailnet's relays away
  */
-export async function readStackMap(stackFile: StackFile, pushed: readonly DerpPart[]): Promise<Wish> {
-  const { derpMap, nodes } = (await readStackOutputs(stackFile)) ?? {};
+export async function readStackMap(
+  stackFile: StackFile,
+  pushed: readonly DerpPart[],
+  { allowUnverified, warn }: StackWishOptions,
+): Promise<Wish> {
   const where = `stack ${stackFile.stack}`;
-  if (derpMap === undefined) {
-    const fix = `Bring the stack up: \`npm run pulumi -- up --stack ${stackFile.stack}\`.`;
-    throw new KitError("not-up-yet", { where, message: "The stack has no output derpMap.", fix });
+  const fleet = await readStackFleet(stackFile, warn);
+  const map = publishedMap(fleet, allowUnverified);
+  const held = fleet.unverified.map(({ id, region, reason }) => ({
+    path: `region ${id} (${region.RegionCode})`,
+    message: allowUnverified
+      ? `is published, although nobody was shown it: ${reason}`
+      : `is left out: ${reason}`,
+  }));
+  for (const { path, message } of held) warn(`${where}: ${path} ${message}`);
+  if (held.length > 0 && regionsOf(map).length === 0) {
+    const fix = "Let `pulumi up` pass their gates; --allow-unverified publishes them nevertheless.";
+    throw new KitError("derpmap-unfit", { where, fix, problems: held });
   }
-  const wanted = parseWanted(JSON.stringify(derpMap), `output derpMap of ${where}`);
-  const ids = v.parse(nodesSchema, nodes).map(({ regionId }) => String(regionId));
+  const wanted = parseWanted(JSON.stringify(map), `the map of ${where}`);
+  const ids = fleet.nodes.map(({ regionId }) => String(regionId));
   return {
     wanted,
     owned: new Set([...idsOf(wanted), ...ids, ...pushed.flatMap((part) => [...idsOf(part)])]),
