@@ -95,7 +95,7 @@ describe(
     /** What ends the first relay for a while, and what brings it back. */
     const ends: Readonly<Record<string, readonly [end: string, back: string]>> = {
       "crashes again and again": [
-        `for n in 1 2 3 4 5 6 7 8; do systemctl kill -s SEGV ${relayUnit}; sleep 3; systemctl is-failed -q ${relayUnit} && break; done; true`,
+        `for n in 1 2 3 4 5 6 7 8; do systemctl kill -s SEGV ${relayUnit}; sleep 3; systemctl is-failed -q derpkit-derp.socket && break; done; true`,
         "systemctl start derpkit-retry.service",
       ],
       "drains and is stopped for good": [`systemctl stop ${relayUnit}`, `systemctl start ${relayUnit}`],
