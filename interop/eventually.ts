@@ -3,7 +3,7 @@ import timers from "node:timers/promises";
 
 const pollMs = 250;
 /** Whoever waits longer waits for something that does not come. */
-const patienceMs = 120_000;
+const patienceMs = 240_000;
 
 /**
  * Looks again and again until something is so.
