@@ -3,11 +3,14 @@
  * that can be booted, and Go's clients of Tailscale for the last word.
  */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import timers from "node:timers/promises";
+import { promisify } from "node:util";
 import { createSecureContext } from "node:tls";
 import { connectRelay } from "../relay/client/connection.ts";
 import { RelayFailure } from "../relay/client/failure.ts";
@@ -17,6 +20,7 @@ import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { relayUnit } from "../relay/agent/places.ts";
 import { updaterUnit } from "../relay/agent/systemd-service.ts";
 import { decodeState, type UpdaterState } from "../relay/updater/state.ts";
+import type { NodeResult } from "../scripts/verify/node.ts";
 import { Attempts } from "./attempts.ts";
 import { eventually } from "./eventually.ts";
 import { Herd } from "./herd.ts";
@@ -38,6 +42,7 @@ import { freePort } from "./test-ports.ts";
 import { VirtualMachine, whyNoMachine } from "./virtual-machine.ts";
 
 const timeout = 2_400_000;
+const launcher = path.join(import.meta.dirname, "../scripts/run.mjs");
 const trust = createSecureContext({ minVersion: "TLSv1.2" });
 
 describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeout }, () => {
@@ -88,11 +93,29 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     assert.match(said, /Valid schema user-data/);
   });
 
-  test("Tailscale's clients use it", { timeout, skip: whyNoTailnetCheck }, async (t) => {
+  const mapFile = async (): Promise<string> => {
     const map = buildTestMap([{ name: node, region: 901, hostName, certName: pin, derpPort, stunPort }]);
     const file = path.join(folder, "map.json");
     await writeFile(file, JSON.stringify(map));
-    await passTailnetChecks(t, file, ["join", "bulk", "ping"]);
+    return file;
+  };
+
+  test("verify finds nothing wrong with it from outside", { timeout }, async (t) => {
+    const { sha256 } = await relayBundle();
+    const args = ["--derpmap", await mapFile(), "--expect-bundle", sha256, "--timeout", "60", "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, [launcher, "verify", ...args]);
+    const { ok, nodes }: { ok: boolean; nodes: NodeResult[] } = JSON.parse(stdout);
+    const checks = nodes.flatMap((result) => result.checks);
+    t.diagnostic(checks.map(({ name, status, ms }) => `${name} ${status} ${ms} ms`).join(", "));
+    assert.ok(ok);
+    assert.deepEqual(
+      checks.filter(({ status }) => status !== "passed").map(({ name }) => name),
+      [],
+    );
+  });
+
+  test("Tailscale's clients use it", { timeout, skip: whyNoTailnetCheck }, async (t) => {
+    await passTailnetChecks(t, await mapFile(), ["join", "bulk", "ping"]);
   });
 
   test("an upgrade refuses nobody, and its clients are back within seconds", { timeout }, async (t) => {
@@ -194,7 +217,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
       await delivery.publish({ relay, allow: listOf(keys), clientRate: { bytesPerSecond } });
       await takes(delivery);
     };
-    const process = "systemctl show -P MainPID derpkit-relay.service";
+    const mainPid = "systemctl show -P MainPID derpkit-relay.service";
     const relay = await relayThat("listed");
     await publish([...members, leaver], 10_000_000);
     await runs(relay);
@@ -202,10 +225,10 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     herd.add(members);
     await herd.becomes(members.length, AbortSignal.timeout(60_000));
     await logIn(leaver);
-    const first = await delivery.server.command(process);
+    const first = await delivery.server.command(mainPid);
 
     await publish(members, 5_000_000);
-    assert.equal(await delivery.server.command(process), first);
+    assert.equal(await delivery.server.command(mainPid), first);
     await assert.rejects(logIn(leaver), RelayFailure);
     assert.equal(await herd.ping(AbortSignal.timeout(20_000)), members.length);
     assert.deepEqual([herd.failures, herd.longestGap], [0, 0]);
@@ -224,7 +247,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     };
     await delivery.server.command("systemctl restart derpkit-relay.service");
     await herd.becomes(members.length, AbortSignal.timeout(120_000));
-    assert.notEqual(await delivery.server.command(process), first);
+    assert.notEqual(await delivery.server.command(mainPid), first);
     await assert.rejects(logIn(leaver), RelayFailure);
     delivery.server.trouble = () => false;
   });
