@@ -261,10 +261,6 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   }
 
   const bad: Readonly<Record<string, readonly [code: string, offer: () => Promise<unknown>]>> = {
-    "crashes at its start": [
-      "relay-exited",
-      async () => delivery.publish({ relay: await relayThat("crash", "process.exit(3);") }),
-    ],
     "starts and does not serve": [
       "relay-not-ready",
       async () => delivery.publish({ relay: await relayThat("sick", 'process.argv.push("-stun=false");') }),
