@@ -146,7 +146,7 @@ test("a node's description has sorted keys and the relay's configuration", async
     regionId: 901,
     relayConfig: {
       certMode: "acme",
-      drain: "2s",
+      drain: "1s",
       hostname: "901a.derp.example.com",
       httpPort: -1,
       updaterStatusFile: "/run/derpkit/updater.json",

@@ -58,7 +58,7 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
     ...(credentials.length > 0 && secretChannel === "sealed" ? { awaitSecrets: true } : {}),
     certMode: certificates,
     // On a machine a relay that goes is mostly followed by its successor, and whoever comes meanwhile waits for both.
-    ...(updaterStatusFile === undefined ? {} : { drain: "2s" }),
+    ...(updaterStatusFile === undefined ? {} : { drain: "1s" }),
     hostname: hostName,
     // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
     ...(http ? {} : { httpPort: -1 }),
