@@ -74,7 +74,7 @@ describe(
     test(
       "an upgrade refuses nobody, and its clients are back within seconds",
       { timeout },
-      async (t) => await upgradeInUse(t, delivery, place(), await relayThat("b"), "node"),
+      async (t) => await upgradeInUse(t, delivery, place(), await relayThat("b")),
     );
 
     /** What ends the first relay for a while, and what brings it back. */

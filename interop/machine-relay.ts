@@ -87,3 +87,14 @@ export async function refuses(server: DeliveryServer, code: string): Promise<voi
     },
   );
 }
+
+/** When a unit has last logged a line, on this machine's clock: milliseconds since 1970. */
+export async function loggedAt(server: DeliveryServer, unit: string, words: string): Promise<number> {
+  const asked = Date.now();
+  const said = await server.command(
+    `date +%s.%N; journalctl -u ${unit} -o short-unix --no-pager | grep -F '${words}' | tail -n 1`,
+  );
+  const [now = NaN, then = NaN] = said.split("\n").map((line) => Number.parseFloat(line));
+  // The command ran between question and answer.
+  return (asked + Date.now()) / 2 - (now - then) * 1_000;
+}
