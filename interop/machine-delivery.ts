@@ -1,6 +1,5 @@
 /** A region's bundle for a machine of a test, and the user data that the machine boots with. */
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { renderCloudInit } from "../infra/bootstrap/cloud-init.ts";
@@ -10,7 +9,7 @@ import { type RuntimeName, runtimeArchive } from "../infra/bootstrap/runtimes.ts
 import { type MachineFiles, buildMachineFiles } from "../infra/delivery/machine-files.ts";
 import { publishRegionBundle, type RegionContent } from "../infra/delivery/region-bundle.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
-import { fetchRuntime } from "../infra/delivery/runtime-archive.ts";
+import { fetchRuntime, runtimeCache } from "../infra/delivery/runtime-archive.ts";
 import { commandUnits, DeliveryServer } from "./delivery-server.ts";
 import { volumeDevice } from "./virtual-machine.ts";
 
@@ -77,7 +76,7 @@ export class MachineDelivery implements AsyncDisposable {
   async #contentOf(release: Release & Required<Pick<Release, "relay">>): Promise<RegionContent> {
     const { relay, runtime = this.#runtime, change = (machines) => machines, node: name = node } = release;
     const archive = runtimeArchive(runtime, process.arch === "arm64" ? "arm64" : "x64");
-    const bytes = await fetchRuntime(archive, path.join(homedir(), ".cache/derpkit/runtimes"), process.env);
+    const bytes = await fetchRuntime(archive, runtimeCache, process.env);
     const updater = release.updater ?? (await updaterBundle());
     const own = { name, derpPort: 443, stunPort: 3478 };
     const machines = buildMachineFiles(

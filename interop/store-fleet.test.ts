@@ -11,6 +11,7 @@ import { decodeManifest, sha256Hex } from "../relay/updater/manifest.ts";
 import { openManifest } from "../relay/updater/signed-manifest.ts";
 import { assertNowhere, CloudFleet, stateFiles } from "./cloud-fleet.ts";
 import { type Bucket, type CloudObject, whyNoClouds } from "./simcloud.ts";
+import { readDelivered } from "./stand-in-updater.ts";
 
 const timeout = 900_000;
 const stack = "aws";
@@ -43,10 +44,7 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     assert.ok(only);
     return only;
   };
-  const file = async (name: string): Promise<Buffer> => {
-    const found = (await bucket()).objects.find(({ key }) => key === name);
-    return Buffer.from(found?.text ?? "");
-  };
+  const file = async (name: string): Promise<Buffer> => (await readDelivered(fleet, name)) ?? Buffer.alloc(0);
   const machines = async (): Promise<unknown[]> =>
     Object.values((await fleet.clouds.state()).aws.regions)
       .flatMap(({ instances = [] }) => instances)

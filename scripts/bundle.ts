@@ -12,7 +12,7 @@ import { describeFile, type ManifestFile } from "../relay/updater/manifest.ts";
 import { publishRegionBundle } from "../infra/delivery/region-bundle.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "../infra/delivery/machine-files.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
-import { fetchRuntime, runtimeCache } from "../infra/delivery/runtime-archive.ts";
+import { fetchRuntimes, runtimeCache } from "../infra/delivery/runtime-archive.ts";
 import { readStackSigningKey } from "./keys/stack-signing-key.ts";
 import { withStep } from "./cli/with-step.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
@@ -120,20 +120,21 @@ function requireKnown(nodes: readonly FleetNode[]): void {
 type MachineFilesOf = ReadonlyMap<string, MachineFiles>;
 
 async function gatherMachineFiles(config: FleetConfig, nodes: readonly FleetNode[]): Promise<MachineFilesOf> {
-  const gathered = new Map<string, MachineFiles>();
-  // Regions mostly have the same runtime, and all have the same updater.
-  const archives = new Map<string, Buffer>();
-  let updater: RelayBundle | undefined;
-  for (const region of config.regions) {
+  const machines = config.regions.flatMap((region) => {
     const runtime = runtimeOf(region, config);
-    if (runtime === undefined) continue;
-    const own = nodes.filter(({ regionCode }) => regionCode === region.code);
-    const archive = archives.get(runtime.file) ?? (await fetchRuntime(runtime, runtimeCache, process.env));
-    archives.set(runtime.file, archive);
-    updater ??= await updaterBundle();
-    gathered.set(region.code, buildMachineFiles(region, own, updater, runtime, archive));
-  }
-  return gathered;
+    return runtime === undefined ? [] : [{ region, runtime }];
+  });
+  if (machines.length === 0) return new Map();
+  const runtimes = machines.map(({ runtime }) => runtime);
+  const archives = await fetchRuntimes(runtimes, runtimeCache, process.env);
+  const updater = await updaterBundle();
+  return new Map(
+    machines.map(({ region, runtime }) => {
+      const own = nodes.filter(({ regionCode }) => regionCode === region.code);
+      const archive = archives.get(runtime.file) ?? Buffer.alloc(0);
+      return [region.code, buildMachineFiles(region, own, updater, runtime, archive)];
+    }),
+  );
 }
 
 interface WrittenBundle {

@@ -3,14 +3,13 @@ import process from "node:process";
 import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describeError } from "../relay/client/dial.ts";
-import { RelayFailure } from "../relay/client/failure.ts";
 import { createTrust } from "../relay/client/transport.ts";
 import { parseDuration } from "../relay/config/duration.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { type Expectation, expectedOf, parseExpectation } from "./gate/expectation.ts";
 import { type Look, type Patience, waitFor } from "./gate/wait.ts";
-import { CannotTest, CheckFailed } from "./verify/check.ts";
+import { isNotOurs } from "./verify/check.ts";
 import type { NodeResult } from "./verify/node.ts";
 import { readDetours } from "./verify/read-detours.ts";
 import { readRelayKey } from "./verify/relay-key.ts";
@@ -113,7 +112,7 @@ async function waitForKeys(
         try {
           return [[Name, (await readRelayKey(target, trust, detours, limit)).toString("hex")]] as const;
         } catch (error) {
-          if (!isOfNode(error)) throw error;
+          if (!isNotOurs(error)) throw error;
           missing.push(`${Name}: ${describeError(error)}`);
           return [];
         }
@@ -133,11 +132,6 @@ async function waitForKeys(
   }
   out.document({ ok, region, keys: found });
   return ok ? 0 : 1;
-}
-
-/** Whether it is the node's fault or its surroundings', and no bug of ours. */
-function isOfNode(error: unknown): error is Error {
-  return error instanceof RelayFailure || error instanceof CheckFailed || error instanceof CannotTest;
 }
 
 /** Of each node the first check that it fails: the others mostly follow from it. */

@@ -1,12 +1,7 @@
 /** Who speaks to AWS for a region: the stack's own provider, or one with the credentials of the region's partition. */
 import * as aws from "@pulumi/aws";
 import type { FleetConfig, RegionConfig } from "../config/fleet.ts";
-import { type AwsPartition, findPlace } from "./places.ts";
-
-/** The partition that a place of AWS is in. */
-export function partitionOf(location: string): AwsPartition {
-  return findPlace("aws", location)?.partition ?? "aws";
-}
+import { type AwsPartition, partitionOf } from "./places.ts";
 
 export class AwsProviders {
   readonly #locations: readonly string[];

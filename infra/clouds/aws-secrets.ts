@@ -5,7 +5,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { parameterName } from "../../relay/agent/places.ts";
-import { partitionOf } from "./aws-providers.ts";
+import { partitionOf } from "./places.ts";
 
 /** Whose secrets they are. */
 interface Owner {

@@ -96,3 +96,8 @@ export function findPlace(cloud: CloudName, name: string): Place | undefined {
   if (cloud === "local") return undefined;
   return Object.hasOwn(places[cloud], name) ? places[cloud][name] : undefined;
 }
+
+/** The partition that a place of AWS is in; the usual one for a place that AWS does not have. */
+export function partitionOf(location: string): AwsPartition {
+  return findPlace("aws", location)?.partition ?? "aws";
+}

@@ -442,12 +442,7 @@ export const storeSchema = mapping({
     notes({ default: "none; `endpoint` requires it", example: "JWM4Y3KE6YGPZ0XAMPLE" }),
   ),
   secret: v.pipe(
-    v.optional(
-      text(
-        isSecretName,
-        "the name of a key of this configuration: a letter, then letters and digits, 40 at most",
-      ),
-    ),
+    v.optional(secretNameSchema),
     v.description("With `endpoint`: name of the key of this configuration that has the access key's secret."),
     notes({ default: "none; `endpoint` requires it", example: "releasesWriter" }),
   ),

@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { KitError } from "../../relay/errors.ts";
 import type { CloudContext } from "../clouds/cloud.ts";
-import { findPlace } from "../clouds/places.ts";
+import { partitionOf } from "../clouds/places.ts";
 import type { FleetConfig } from "../config/fleet.ts";
 import { childPath } from "../config/path.ts";
 import type { StackSecret } from "../config/secrets.ts";
@@ -51,7 +51,7 @@ export async function openDelivery(
     updater: await updaterBundle(),
   });
   const { openS3Delivery } = await import("./s3.ts");
-  const partition = findPlace("aws", store.location)?.partition ?? "aws";
+  const partition = partitionOf(store.location);
   const { accessKeyId: id, secret } = store;
   const key = id === undefined || secret === undefined ? undefined : { id, secret: context.secretOf(secret) };
   return openS3Delivery(

@@ -18,13 +18,8 @@ import { keepFiles } from "./kept-files.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "./machine-files.ts";
 import { collectRegionFiles, type RegionContent, signRegionFiles } from "./region-bundle.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
-import {
-  contentDigest,
-  sealSecrets as sealSecretsTo,
-  secretsFile,
-  secretsSignatureFile,
-} from "./sealed-secrets.ts";
-import { fetchRuntime, keptRuntime, runtimeCache } from "./runtime-archive.ts";
+import { contentDigest, sealSecrets, secretsFile, secretsSignatureFile } from "./sealed-secrets.ts";
+import { fetchRuntimes, keptRuntime, runtimeCache } from "./runtime-archive.ts";
 
 /** What is to be put into a store, before the clouds are asked. */
 export interface PlannedRelease {
@@ -73,12 +68,16 @@ export async function openReleaseBuilder(
   options: ReleaseOptions,
 ): Promise<ReleaseBuilder> {
   const { root, stack, now, offline, releases, signingKey, relay, updater } = options;
-  const runtimes = await gatherRuntimes(config, offline);
+  const runtimes = config.regions.flatMap((region) => runtimeOf(region, config) ?? []);
+  // Nobody looks at the bytes offline.
+  const archives = offline
+    ? new Map<string, Buffer>()
+    : await fetchRuntimes(runtimes, runtimeCache, process.env);
 
   const machinesOf = (region: RegionConfig, nodes: readonly Addressed[]): MachineFiles => {
     const runtime = runtimeOf(region, config);
     if (runtime === undefined) throw new Error(`region ${region.id} has no machines`);
-    const archive = runtimes.get(runtime.file)?.bytes ?? Buffer.alloc(0);
+    const archive = archives.get(runtime.file) ?? Buffer.alloc(0);
     return buildMachineFiles(region, nodes, updater, runtime, archive);
   };
   const contentOf = (region: RegionConfig, nodes: readonly Described[]): RegionContent => ({
@@ -91,13 +90,24 @@ export async function openReleaseBuilder(
     nodes,
     trustedKeys: config.trustedKeys,
   });
-  const sharedOf = (region: RegionConfig): [string, Uint8Array][] => [
-    ...collectRegionFiles(contentOf(region, [])).files,
-  ];
 
   const folder = path.join(root, ".derpkit", "releases", stack);
-  const shared = config.regions.filter(({ cloud }) => cloud !== "local").flatMap(sharedOf);
-  const own = shared.filter(([name]) => !runtimes.has(name)).map(([, bytes]) => bytes);
+  const cached = new Map(runtimes.map((runtime) => [runtime.file, keptRuntime(runtime, runtimeCache)]));
+  const own: Uint8Array[] = [];
+  /** By region: what all of its nodes share is the same whatever the clouds tell. */
+  const kept = new Map(
+    config.regions
+      .filter(({ cloud }) => cloud !== "local")
+      .map((region) => {
+        const { files, content } = collectRegionFiles(contentOf(region, []));
+        const places = content.files.map(({ path: name, sha256 }) => {
+          const inCache = cached.get(name);
+          if (inCache === undefined) own.push(files.get(name) ?? Buffer.alloc(0));
+          return [name, inCache ?? path.join(folder, sha256)] as const;
+        });
+        return [region.code, new Map(places)] as const;
+      }),
+  );
   if (!offline) await keepFiles(folder, own);
 
   const seconds = Math.floor(now.getTime() / 1000);
@@ -118,12 +128,7 @@ export async function openReleaseBuilder(
       const { ofNodes } = machinesOf(region, nodes);
       const names = nodes.flatMap(({ name }) => [configFile(name), ...(ofNodes.get(name)?.keys() ?? [])]);
       return {
-        kept: new Map(
-          sharedOf(region).map(([name, bytes]) => [
-            name,
-            runtimes.get(name)?.kept ?? path.join(folder, sha256Hex(bytes)),
-          ]),
-        ),
+        kept: kept.get(region.code) ?? new Map(),
         ...describeSigned(signed, names, [signatureFile, manifestFile]),
       };
     },
@@ -136,9 +141,9 @@ export async function openReleaseBuilder(
               .all([key, pulumi.all(Object.fromEntries(secrets))])
               .apply(([to, values]): SignedRelease => {
                 const content = { stack, region: code, node, to, secrets: new Map(Object.entries(values)) };
-                const first = sealSecretsTo({ ...content, sequence: 1 }, signingKey).document;
+                const first = sealSecrets({ ...content, sequence: 1 }, signingKey).document;
                 const release = place(`${code}/${node}`, contentDigest(first));
-                const made = sealSecretsTo({ ...content, sequence: release.sequence }, signingKey);
+                const made = sealSecrets({ ...content, sequence: release.sequence }, signingKey);
                 const files = [[file, made.document] as const, [signature, made.signature] as const];
                 return { release, files: new Map(files) };
               });
@@ -173,24 +178,4 @@ const nobodySigns = pulumi.output(pulumi.unknown).apply((never) => never as unkn
 interface SignedRelease {
   readonly release: Release;
   readonly files: ReadonlyMap<string, Uint8Array>;
-}
-
-/** An archive's bytes, and the file that has them. */
-interface Runtime {
-  readonly bytes: Buffer;
-  readonly kept: string;
-}
-
-/** By path in a release. Nothing is fetched offline, where nobody looks at the bytes. */
-async function gatherRuntimes(
-  { regions, runtime }: Pick<FleetConfig, "regions" | "runtime">,
-  offline: boolean,
-): Promise<ReadonlyMap<string, Runtime>> {
-  const gathered = new Map<string, Runtime>();
-  for (const archive of regions.flatMap((region) => runtimeOf(region, { runtime }) ?? [])) {
-    if (gathered.has(archive.file)) continue;
-    const bytes = offline ? Buffer.alloc(0) : await fetchRuntime(archive, runtimeCache, process.env);
-    gathered.set(archive.file, { bytes, kept: keptRuntime(archive, runtimeCache) });
-  }
-  return gathered;
 }

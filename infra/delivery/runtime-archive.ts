@@ -62,6 +62,24 @@ export async function fetchRuntime(
   });
 }
 
+/**
+ * Reads or fetches the archives of several machines, each once.
+ *
+ * @returns their bytes, by their path in a release
+ * @throws KitError `runtime-unreachable`
+ */
+export async function fetchRuntimes(
+  archives: Iterable<RuntimeArchive>,
+  cache: string,
+  env: HttpOptions["env"],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const fetched = new Map<string, Buffer>();
+  for (const archive of archives) {
+    if (!fetched.has(archive.file)) fetched.set(archive.file, await fetchRuntime(archive, cache, env));
+  }
+  return fetched;
+}
+
 const publicRegistry = "https://registry.npmjs.org/";
 
 /** The same in the registry that npm is set up with, which it tells the commands that it runs. */

@@ -96,7 +96,8 @@ export function buildRegion<Text>(
   };
 }
 
-function buildNode<Text>(regionId: number, node: MapNode<Text>): DerpNode<Text> {
+/** Builds a node's part of the map. */
+export function buildNode<Text>(regionId: number, node: MapNode<Text>): DerpNode<Text> {
   return {
     CertName: node.certName,
     DERPPort: node.derpPort,

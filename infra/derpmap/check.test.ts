@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { buildDerpMap } from "./build.ts";
 import { checkDerpMap, type CheckOptions } from "./check.ts";
+import { mapRegion } from "../testing/map-region.ts";
 import type { DerpMap, DerpNode, DerpRegion } from "./derp-map.ts";
 
 const alice: DerpNode = {
@@ -145,25 +146,9 @@ test("a score is of a region in the map, and above 0", () => {
 });
 
 test("what is built of regions with their own ids, codes, names and addresses has no mistakes", () => {
-  const regions = fc.uniqueArray(fc.integer({ min: 900, max: 999 }), { minLength: 2 }).map((ids) =>
-    ids.map((id) => ({
-      id,
-      code: `r${id}`,
-      name: `Region ${id}`,
-      state: "serving" as const,
-      nodes: [
-        {
-          name: `${id}a`,
-          hostName: `${id}a.example.com`,
-          certName: "",
-          ipv4: `8.8.${id - 900}.1`,
-          ipv6: "none",
-          derpPort: 443,
-          stunPort: 3478,
-        },
-      ],
-    })),
-  );
+  const regions = fc
+    .uniqueArray(fc.integer({ min: 900, max: 999 }), { minLength: 2 })
+    .map((ids) => ids.map((id) => mapRegion(id)));
   fc.assert(
     fc.property(regions, fc.boolean(), (all, omitDefaultRegions) => {
       assert.deepEqual(checkDerpMap(buildDerpMap(all, { omitDefaultRegions })), []);

@@ -2,31 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { buildDerpMap } from "../../infra/derpmap/build.ts";
+import { mapRegion } from "../../infra/testing/map-region.ts";
 import { checkDerpMap } from "../../infra/derpmap/check.ts";
 import type { DerpMap, DerpNode } from "../../infra/derpmap/derp-map.ts";
 import { mergeMaps, type OwnedMap } from "./merge.ts";
 
 /** A map of regions that have nothing in common with others but by what is given. */
 function mapOf(ids: readonly number[], node: Partial<DerpNode> = {}, code?: string): DerpMap {
-  const map = buildDerpMap(
-    ids.map((id) => ({
-      id,
-      code: code ?? `r${id}`,
-      name: `Region ${id}`,
-      state: "serving" as const,
-      nodes: [
-        {
-          name: `${id}a`,
-          hostName: `${id}a.example.com`,
-          certName: "",
-          ipv4: `8.8.${id - 900}.1`,
-          ipv6: "none",
-          derpPort: 443,
-          stunPort: 3478,
-        },
-      ],
-    })),
-  );
+  const map = buildDerpMap(ids.map((id) => mapRegion(id, code)));
   const regions = Object.entries(map.Regions).map(([id, region]) => {
     return [id, region && { ...region, Nodes: region.Nodes.map((each) => ({ ...each, ...node })) }] as const;
   });

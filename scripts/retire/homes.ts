@@ -1,13 +1,12 @@
 /** Who is still at home at a region's nodes, as the nodes tell who shows the status token. */
 import * as v from "valibot";
-import type { DerpNode } from "../../infra/derpmap/derp-map.ts";
+import { buildNode } from "../../infra/derpmap/build.ts";
 import { describeError } from "../../relay/client/dial.ts";
-import { RelayFailure } from "../../relay/client/failure.ts";
 import { KitError } from "../../relay/errors.ts";
 import type { PlacedNode } from "../cli/stack-fleet.ts";
-import { CannotTest, CheckFailed } from "../verify/check.ts";
+import { CheckFailed, isNotOurs } from "../verify/check.ts";
 import { overFirstFamily, type Way } from "../verify/first-family.ts";
-import { get } from "../verify/http-get.ts";
+import { get, parsePage } from "../verify/http-get.ts";
 
 /** What a node says, or why it says nothing, as a clause. */
 export interface NodeHomes {
@@ -49,7 +48,7 @@ export async function askHomes(nodes: readonly PlacedNode[], token: string, way:
       try {
         return { name: node.name, ...(await askNode(node, token, { ...way, signal })) };
       } catch (error) {
-        if (!isOfNode(error)) throw error;
+        if (!isNotOurs(error)) throw error;
         return { name: node.name, silent: describeError(error) };
       }
     }),
@@ -61,7 +60,7 @@ async function askNode(
   token: string,
   way: Way,
 ): Promise<v.InferOutput<typeof statusSchema>> {
-  const { status, body } = await overFirstFamily(derpNodeOf(node), way, (route) =>
+  const { status, body } = await overFirstFamily(buildNode(node.regionId, node), way, (route) =>
     get(route, "/derpkit/status", { Authorization: `Bearer ${token}` }, way.signal),
   );
   if (status === 401) {
@@ -71,34 +70,7 @@ async function askNode(
       fix: "Give it the token that its relay has: the secret that the region's statusToken names, or DERPKIT_STATUS_TOKEN.",
     });
   }
-  const page = status === 200 ? parsePage(body) : undefined;
+  const page = status === 200 ? parsePage(statusSchema, body) : undefined;
   if (page === undefined) throw new CheckFailed(`it has no /derpkit/status (HTTP status ${status})`);
   return page;
-}
-
-function parsePage(body: Buffer): v.InferOutput<typeof statusSchema> | undefined {
-  try {
-    const { success, output } = v.safeParse(statusSchema, JSON.parse(body.toString("utf8")));
-    return success ? output : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function derpNodeOf(node: PlacedNode): DerpNode {
-  return {
-    CertName: node.certName,
-    DERPPort: node.derpPort,
-    HostName: node.hostName,
-    IPv4: node.ipv4,
-    IPv6: node.ipv6,
-    Name: node.name,
-    RegionID: node.regionId,
-    STUNPort: node.stunPort,
-  };
-}
-
-/** Whether it is the node's fault or its surroundings', and no bug of ours. */
-function isOfNode(error: unknown): error is Error {
-  return error instanceof RelayFailure || error instanceof CheckFailed || error instanceof CannotTest;
 }

@@ -46,6 +46,11 @@ export class CannotTest extends Error {
   override readonly name = "CannotTest";
 }
 
+/** Whether it is the node's fault or its surroundings', and no bug of ours. */
+export function isNotOurs(error: unknown): error is Error {
+  return error instanceof RelayFailure || error instanceof CheckFailed || error instanceof CannotTest;
+}
+
 /** What a check yields when it passes: what was seen, and whatever later checks build on. */
 export interface Seen {
   readonly detail: string;
@@ -114,11 +119,8 @@ async function attempt<T extends Seen>(
     const seen = await orGiveUp(check(limit), last, () => "the end of this check");
     return { status: "passed", seen, detail: seen.detail };
   } catch (error) {
-    if (error instanceof CannotTest) return { status: "untested", detail: error.message };
-    if (error instanceof CheckFailed || error instanceof RelayFailure) {
-      return { status: "failed", detail: error.message };
-    }
-    throw error;
+    if (!isNotOurs(error)) throw error;
+    return { status: error instanceof CannotTest ? "untested" : "failed", detail: error.message };
   }
 }
 

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { isIPv6 } from "node:net";
+import * as v from "valibot";
 import { describeError } from "../../relay/client/dial.ts";
 import { orGiveUp, RelayFailure } from "../../relay/client/failure.ts";
 import { openTransport } from "../../relay/client/transport.ts";
@@ -51,5 +52,18 @@ async function readAnswer(asked: ClientRequest): Promise<Answer> {
   } catch (error) {
     if (error instanceof RelayFailure) throw error;
     throw new RelayFailure(`no whole HTTP answer: ${describeError(error)}`, { cause: error });
+  }
+}
+
+/** Reads a JSON page; undefined if it is something else. */
+export function parsePage<Schema extends v.GenericSchema>(
+  schema: Schema,
+  body: Buffer,
+): v.InferOutput<Schema> | undefined {
+  try {
+    const { success, output } = v.safeParse(schema, JSON.parse(body.toString("utf8")));
+    return success ? output : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { CannotTest, CheckFailed, type Seen } from "../check.ts";
-import { get } from "../http-get.ts";
+import { get, parsePage } from "../http-get.ts";
 import type { TlsSeen } from "./tls.ts";
 
 /** What browsers measure latency with; without the header they may not see the answer. */
@@ -57,7 +57,8 @@ export async function checkHealth(
 ): Promise<Seen> {
   const { bundle, sequence, secrets } = expected;
   const { status, body } = await get(route, "/healthz", {}, signal);
-  const health = parseHealth(body);
+  // Something else is for example the home page that derper serves on every path.
+  const health = parsePage(healthSchema, body);
   if (health === undefined && bundle === undefined && sequence === undefined) {
     throw new CannotTest("this relay has no /healthz; derper has none either");
   }
@@ -117,13 +118,3 @@ const healthSchema = v.object({
 });
 
 type Health = v.InferOutput<typeof healthSchema>;
-
-/** Reads the page; undefined if it is something else, such as the home page that derper serves on every path. */
-function parseHealth(body: Buffer): Health | undefined {
-  try {
-    const { success, output } = v.safeParse(healthSchema, JSON.parse(body.toString("utf8")));
-    return success ? output : undefined;
-  } catch {
-    return undefined;
-  }
-}
