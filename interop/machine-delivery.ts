@@ -6,7 +6,7 @@ import { renderCloudInit } from "../infra/bootstrap/cloud-init.ts";
 import { buildRelayConfig } from "../infra/bootstrap/relay-config.ts";
 import { updaterStatusFile } from "../relay/agent/places.ts";
 import { type RuntimeName, runtimeArchive } from "../infra/bootstrap/runtimes.ts";
-import { type MachineFiles, buildMachineFiles } from "../infra/delivery/machine-files.ts";
+import { buildMachineFiles } from "../infra/delivery/machine-files.ts";
 import { publishRegionBundle, type RegionContent } from "../infra/delivery/region-bundle.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
 import { fetchRuntime, runtimeCache } from "../infra/delivery/runtime-archive.ts";
@@ -16,13 +16,15 @@ import { volumeDevice } from "./virtual-machine.ts";
 export const region = "fra";
 export const node = "901a";
 export const hostName = "901a.derpkit.internal";
-const stack = "machine";
+export const stack = "machine";
+/** The relay of every machine has a secret that is sealed to it, or will be. */
+const secrets = { statusToken: "statusToken" };
+
 /** What differs from the usual content of a release. */
 export interface Release {
   readonly relay?: Pick<RelayBundle, "code" | "version">;
   readonly updater?: Pick<RelayBundle, "code">;
   readonly runtime?: RuntimeName;
-  readonly change?: (machines: MachineFiles) => MachineFiles;
   readonly node?: string;
   /** Keys that may connect; everybody without it. */
   readonly allow?: readonly string[];
@@ -74,13 +76,13 @@ export class MachineDelivery implements AsyncDisposable {
   }
 
   async #contentOf(release: Release & Required<Pick<Release, "relay">>): Promise<RegionContent> {
-    const { relay, runtime = this.#runtime, change = (machines) => machines, node: name = node } = release;
+    const { relay, runtime = this.#runtime, node: name = node } = release;
     const archive = runtimeArchive(runtime, process.arch === "arm64" ? "arm64" : "x64");
     const bytes = await fetchRuntime(archive, runtimeCache, process.env);
     const updater = release.updater ?? (await updaterBundle());
     const own = { name, derpPort: 443, stunPort: 3478 };
     const machines = buildMachineFiles(
-      { cloud: "hetzner", http: false, admission: {} },
+      { cloud: "hetzner", http: false, admission: {}, ...secrets },
       [own],
       updater,
       archive,
@@ -101,6 +103,8 @@ export class MachineDelivery implements AsyncDisposable {
       admission: { allow: release.allow },
       clientRate: release.clientRate,
       updaterStatusFile,
+      secretChannel: "sealed",
+      ...secrets,
     });
     return {
       stack,
@@ -108,7 +112,7 @@ export class MachineDelivery implements AsyncDisposable {
       relay,
       allow: release.allow,
       clientRate: release.clientRate,
-      machines: change(withCommands),
+      machines: withCommands,
       nodes: [{ name, relayConfig }],
     };
   }

@@ -77,13 +77,19 @@ describe(
       async (t) => await upgradeInUse(t, delivery, place(), await relayThat("b")),
     );
 
-    /** What ends the first relay for a while, and what brings it back. */
-    const ends: Readonly<Record<string, readonly [end: string, back: string]>> = {
+    /** What ends the first relay for a while, what its sockets and its timer then are, and what brings it back. */
+    const ends: Readonly<Record<string, readonly [end: string, states: string, back: string]>> = {
       "crashes again and again": [
-        `for n in 1 2 3 4 5 6 7 8; do systemctl kill -s SEGV ${relayUnit}; sleep 3; systemctl is-failed -q derpkit-derp.socket && break; done; true`,
-        "systemctl start derpkit-retry.service",
+        `timeout 100 sh -c 'until systemctl is-failed -q derpkit-derp.socket; do systemctl kill -s SEGV ${relayUnit}; sleep 1; done'`,
+        "failed failed active",
+        // Its timer does.
+        "true",
       ],
-      "drains and is stopped for good": [`systemctl stop ${relayUnit}`, `systemctl start ${relayUnit}`],
+      "drains and is stopped for good": [
+        `systemctl stop ${relayUnit}`,
+        "inactive inactive inactive",
+        `systemctl start ${relayUnit}`,
+      ],
     };
 
     // What machines have unless a stack says otherwise. With "node" in its place the same holds, and is tried by hand.
@@ -99,7 +105,7 @@ describe(
     /** Other bytes than before, so that it is seen which of them runs. */
     const relayAfter = (): Promise<Relay> => relayThat(`on-${runtime}`);
 
-    for (const [what, [end, back]] of Object.entries(ends)) {
+    for (const [what, [end, states, back]] of Object.entries(ends)) {
       test(
         `on ${runtime}: Tailscale's clients are at the next node within 5 s when the first one ${what}`,
         { timeout, skip: whyNoTailnetCheck },
@@ -114,13 +120,16 @@ describe(
             stunPort: 3478,
             address,
           };
-          // Its timer looks a minute after it has looked last: not in the middle of this.
+          // Its timer looks a minute after it has looked last, and is to do so after all this.
           await shell("systemctl start derpkit-retry.service");
           let ended: Promise<string> | undefined;
           await leaveForNextNode(t, { first, next }, () => void (ended = shell(end)));
           await ended;
+          const units = "derpkit-derp.socket derpkit-stun.socket derpkit-retry.timer";
+          assert.equal((await shell(`systemctl is-active ${units}`)).trim().replaceAll("\n", " "), states);
           await shell(back);
           await runs(derpPort, await relayAfter());
+          assert.match(await shell("systemctl is-active derpkit-retry.timer"), /^active/);
         },
       );
     }

@@ -31,10 +31,10 @@ import {
   refuses as refusesBy,
   type Relay,
   relayThat,
-  runningBundle as runningBundleAt,
   runs as runsAt,
   takes,
 } from "./machine-relay.ts";
+import { readCredential, sealInUse } from "./machine-secrets.ts";
 import { upgradeInUse } from "./machine-upgrade.ts";
 import { StunAttempts } from "./stun-attempts.ts";
 import { passTailnetChecks, whyNoTailnetCheck } from "./tailnet-check.ts";
@@ -55,7 +55,6 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
   const folder = temporaryFolder({ after });
 
   const readPin = (): Promise<string> => readPinAt(derpPort);
-  const runningBundle = (): Promise<string | undefined> => runningBundleAt(derpPort);
   const runs = (relay: Relay): Promise<void> => runsAt(derpPort, relay);
   const refuses = (code: string): Promise<void> => refusesBy(delivery.server, code);
   const place = () => ({ files: { hostName, pin }, derpPort });
@@ -92,6 +91,7 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     assert.doesNotMatch(said, /^errors:\n\s+-/m);
     assert.doesNotMatch(said, /write.files|runcmd|scripts.user/);
     assert.match(said, /Valid schema user-data/);
+    assert.equal(await delivery.server.command(readCredential), "\n", "nobody has sealed anything yet");
   });
 
   const mapFile = async (): Promise<string> => {
@@ -390,38 +390,9 @@ describe("a node on a machine of its own", { skip: whyNoMachine ?? false, timeou
     assert.equal(await delivery.server.command("cat /proc/sys/kernel/random/boot_id"), bootId);
   });
 
-  /** Whether the machine itself is refused at the relay's port: curl's status 7. */
-  const knock = "curl -sk -o /dev/null --max-time 20 https://127.0.0.1/healthz; echo curl $?";
-
-  test(
-    "a relay that crashes again and again closes its sockets, so that clients go elsewhere, and is tried again",
-    { timeout },
-    async () => {
-      const bundle = await runningBundle();
-      const crash =
-        "for n in 1 2 3 4 5 6 7 8; do systemctl kill -s SEGV derpkit-relay.service; sleep 3; done";
-      const said = await delivery.server.command(
-        `${crash}; systemctl is-active derpkit-derp.socket derpkit-stun.socket; ${knock}`,
-      );
-      assert.match(said, /failed\nfailed\ncurl 7\n/);
-      await eventually("it is back", async () => (await runningBundle()) === bundle);
-    },
-  );
-
-  test(
-    "a relay that is stopped for good closes its sockets too, and stays away until it is started",
-    { timeout },
-    async () => {
-      const bundle = await runningBundle();
-      const said = await delivery.server.command(
-        `systemctl stop derpkit-relay.service; sleep 3; ${knock}; systemctl is-active derpkit-retry.timer`,
-      );
-      assert.match(said, /curl 7\ninactive\n/);
-      await delivery.server.command("systemctl start derpkit-relay.service");
-      await eventually("it is back", async () => (await runningBundle()) === bundle);
-      assert.match(await delivery.server.command("systemctl is-active derpkit-retry.timer"), /^active/);
-    },
-  );
+  test("what is sealed to its relay is there, and nowhere in clear", { timeout }, async () => {
+    await sealInUse(delivery);
+  });
 
   test("its system has its settings", { timeout }, async () => {
     const said = await delivery.server.command(
