@@ -33,8 +33,10 @@ interface Answer {
   readonly body: string;
 }
 
-function request(target: string, headers: readonly string[]): string {
-  return [`GET ${target} HTTP/1.1`, "Host: a", "Connection: close", ...headers, "", ""].join("\r\n");
+/** @param what a path, or a method and a path */
+function request(what: string, headers: readonly string[]): string {
+  const line = what.startsWith("/") ? `GET ${what}` : what;
+  return [`${line} HTTP/1.1`, "Host: a", "Connection: close", ...headers, "", ""].join("\r\n");
 }
 
 function split(answer: string): Answer {
@@ -95,6 +97,21 @@ test("who shows the token learns how the relay does, its home connections among 
   assert.equal(certificate?.["name"], running.hostName);
   assert.match(String(certificate["notAfter"]), /^\d{4}-\d\d-\d\dT/);
   assert.ok(Number(certificate["daysLeft"]) > 300);
+});
+
+test("who shows the token has the clients of a draining region let go, and of no other", async (t) => {
+  const { options } = await withToken(t);
+  const drainingFile = join(temporaryFolder(t), "draining");
+  const running = await startTestRelay(t, { ...options, drainingFile });
+  const [atHome, visitor] = [await joinRelay(t, running), await joinRelay(t, running)];
+  atHome.transport.stream.write(encodeFrame(FrameType.notePreferred, Buffer.of(1)));
+  await atHome.ping(t.signal);
+  const letGo = (): Promise<Answer> => ask(running.relay, "POST /derpkit/let-go", bearer(token));
+  assert.match((await letGo()).head, /^HTTP\/1\.1 409 /);
+  await writeFile(drainingFile, "");
+  assert.deepEqual(JSON.parse((await letGo()).body), { leaving: 1, overMs: 20, refusedMs: 40_000 });
+  await once(atHome.transport.stream, "close");
+  await visitor.ping(t.signal);
 });
 
 test("without the token, or with another, nothing is told", async (t) => {

@@ -1,7 +1,9 @@
 /** What the listeners answer, put together from what every part says of itself. */
+import { existsSync } from "node:fs";
 import { type CertificateStatus, findWarnings } from "./certificates/report.ts";
 import type { KeptSource } from "./certificates/source.ts";
 import type { RateLimit } from "./core/byte-bucket.ts";
+import { refusedMs } from "./core/departures.ts";
 import { createDebugContext } from "./debug.ts";
 import type { Health } from "./net/http-answers.ts";
 import type { RouteContext } from "./net/routes.ts";
@@ -19,6 +21,7 @@ export interface RoutesContext {
   readonly bundle: string | null;
   /** The environment, which derper too takes who may look at the debug pages from. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: (line: string) => void;
 }
 
 /** What changes while the relay runs. */
@@ -38,12 +41,13 @@ interface Sources {
   readonly certificates: () => readonly CertificateStatus[];
   /** Undefined without the option. */
   readonly updater: ReadUpdater | undefined;
+  readonly log: RoutesContext["log"];
 }
 
 export function createRoutes(
   settings: Settings,
   parts: Parts,
-  { version, bundle, env }: RoutesContext,
+  { version, bundle, env, log }: RoutesContext,
   changing: Changing,
 ): RouteContext {
   const { certificates, rateLimit, isStopping, now } = changing;
@@ -86,14 +90,15 @@ export function createRoutes(
       env,
       now,
     }),
-    status: createStatus(parts, { health, certificates: statuses, updater }, changing),
+    status: createStatus(settings, parts, { health, certificates: statuses, updater, log }, changing),
   };
 }
 
 /** Undefined if there is no token: then there is no such page. */
 function createStatus(
+  { config, resolve }: Settings,
   { core }: Parts,
-  { health, certificates, updater }: Sources,
+  { health, certificates, updater, log }: Sources,
   { statusToken, now }: Changing,
 ): StatusContext | undefined {
   if (statusToken() === undefined) return undefined;
@@ -114,5 +119,23 @@ function createStatus(
         },
         Date.now(),
       ),
+    letGo() {
+      const { drainingFile } = config;
+      if (drainingFile === "" || !existsSync(resolve(drainingFile))) return undefined;
+      const overMs = spreadOf(core.counters.homeConnections);
+      const leaving = core.letGo(overMs, now());
+      log(
+        `the region is draining: ${leaving} clients are let go within ${overMs} ms, as somebody with the status token asked`,
+      );
+      return `${JSON.stringify({ leaving, overMs, refusedMs })}\n`;
+    },
   };
+}
+
+/** So many a second, so that the relays that they go to can take them; all of them within a minute. */
+const leavingPerSecond = 50;
+const longestLeavingMs = 60_000;
+
+function spreadOf(clients: number): number {
+  return Math.min(longestLeavingMs, Math.round((clients / leavingPerSecond) * 1_000));
 }

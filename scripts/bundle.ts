@@ -154,13 +154,14 @@ async function writeBundles(
   signingKey: KeyObject,
 ): Promise<WrittenBundle[]> {
   const written: WrittenBundle[] = [];
-  for (const { code: region, admission, clientRate, cloud } of regions) {
+  for (const { code: region, admission, clientRate, cloud, state } of regions) {
     const own = nodes.filter(({ regionCode }) => regionCode === region);
     const folder = `dist/bundles/${region}`;
     const machines = machinesOf.get(region);
     const trustedKeys = cloud === "local" ? undefined : all;
     const { allow } = admission;
-    const content = { stack, region, relay, allow, clientRate, machines, nodes: own, trustedKeys };
+    const draining = state === "draining";
+    const content = { stack, region, relay, allow, clientRate, draining, machines, nodes: own, trustedKeys };
     const bundle = await publishRegionBundle(content, path.join(root, folder), signingKey);
     written.push({ region, folder, files: [...bundle].map(([name, bytes]) => describeFile(name, bytes)) });
   }

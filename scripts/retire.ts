@@ -10,11 +10,15 @@ import { type PlacedNode, readStackFleet } from "./cli/stack-fleet.ts";
 import { replaceStackText, resolveStack, type StackFile } from "./cli/stack-file.ts";
 import { type Look, waitFor } from "./gate/wait.ts";
 import { commitFile, committedText } from "./retire/git.ts";
-import { askHomes, describeMissing, type NodeHomes } from "./retire/homes.ts";
+import { askHomes, describeMissing, letClientsGo, type NodeHomes } from "./retire/homes.ts";
 import { describeNext, verbs } from "./retire/life.ts";
 import { renderDiff } from "./retire/line-diff.ts";
 import { planStep, type Step } from "./retire/step.ts";
+import type { Way } from "./verify/first-family.ts";
 import { readDetours } from "./verify/read-detours.ts";
+
+/** Until a relay that has closed its clients says so. */
+const goneMs = 15_000;
 
 export const command: Command = {
   name: "retire",
@@ -24,7 +28,8 @@ export const command: Command = {
     "Takes the next step of the region, by its code or id, in the stack file, and shows what it changed:",
     "",
     "  canary, serving -> draining   at any time",
-    "  draining -> retired           once nobody is at home there: every node says so at /derpkit/status",
+    "  draining -> retired           once nobody is at home there: every node says so at /derpkit/status. When --max-wait is over",
+    "                                its relays let go who is left, one after the other, and refuse each for 40 s",
     "  retired -> deleted            the same, and once the policy without it has been pushed (--policy-pushed)",
     "",
     "Each step is an ordinary change: `pulumi up`, verify, push. The token for the status page is the secret that the region's",
@@ -37,7 +42,7 @@ export const command: Command = {
     "max-wait": {
       type: "string",
       value: "DURATION",
-      help: "wait at most so long until nobody is at home (default 15m)",
+      help: "wait at most so long until all have left by themselves (default 15m)",
     },
     "policy-pushed": {
       type: "boolean",
@@ -171,12 +176,15 @@ async function isLeft(
     return missing === undefined ? { found: homes } : { missing, rest: homes };
   };
   const waiting = out.step(`asking ${nodes.length} nodes who is at home in ${region.code}`);
-  const { ok, found } = await waitFor(look, { withinMs, out, step: waiting, signal });
-  if (ok) {
-    waiting.done(`nobody is at home in ${region.code}`);
-    return true;
-  }
   const { id, code } = region;
+  const waited = await waitFor(look, { withinMs, out, step: waiting, signal });
+  const left = waited.found.some(({ homeConnections = 0 }) => homeConnections > 0);
+  if (waited.ok) waiting.done(`nobody is at home in ${code}`);
+  const { ok, found } =
+    !waited.ok && left && outcome === "retired"
+      ? ((await letGo({ nodes, token, way, look }, code, out)) ?? waited)
+      : waited;
+  if (ok) return true;
   out.note(
     `${describeMissing(found)}: region ${id} (${code}) stays ${region.state}, and nothing was changed.`,
   );
@@ -190,6 +198,38 @@ async function isLeft(
     nodes: found,
   });
   return false;
+}
+
+interface Leave {
+  readonly nodes: readonly PlacedNode[];
+  readonly token: string;
+  readonly way: Way;
+  readonly look: () => Promise<Look<readonly NodeHomes[]>>;
+}
+
+/**
+ * Has the nodes let go who has not left by himself, and waits until nobody is at home any more.
+ *
+ * @returns undefined if no node does
+ */
+async function letGo({ nodes, token, way, look }: Leave, code: string, out: CommandContext["out"]) {
+  const step = out.step(`having ${code} let its clients go`);
+  const said = await letClientsGo(nodes, token, way);
+  const leaving = said.flatMap((each) => ("silent" in each ? [] : [each]));
+  for (const each of said) if ("silent" in each) out.note(`${each.name}: ${each.silent}`);
+  if (leaving.length === 0) {
+    step.fail("none of its relays does");
+    return undefined;
+  }
+  const count = leaving.reduce((sum, each) => sum + each.leaving, 0);
+  const overMs = Math.max(...leaving.map((each) => each.overMs));
+  const refusedMs = Math.max(...leaving.map((each) => each.refusedMs));
+  out.note(
+    `the relays let ${count} clients go within ${overMs / 1_000} s, and refuse each for ${refusedMs / 1_000} s, in which it finds another home`,
+  );
+  const done = await waitFor(look, { withinMs: overMs + goneMs, out, step, signal: way.signal });
+  if (done.ok) step.done(`nobody is at home in ${code}`);
+  return done;
 }
 
 /** The region's nodes as the last `up` left them: in the state of the stack file, or it has not been applied. */

@@ -83,6 +83,8 @@ test("a relay of several is told of the others, and where its mesh key and its t
       '"statusTokenFile":"/run/credentials/derpkit-relay.service/status-token"}',
   );
   assert.equal(parseRelayConfig(JSON.stringify(config), {}).meshWith, "b.example");
+  const onMachine = buildRelayConfig({ ...options, statusToken: "token", updaterStatusFile: "/run/x.json" });
+  assert.equal(onMachine.drainingFile, "/opt/derpkit/current/draining.txt");
   const local = buildRelayConfig({ ...options, meshKeyFile: "../../mesh-901.key" });
   assert.equal(local.meshPskFile, "../../mesh-901.key");
 });

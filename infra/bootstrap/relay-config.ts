@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { type RelayConfigInput, relayConfigSchema } from "../../relay/config/schema.ts";
 import { currentFolder, type SecretChannel } from "../../relay/agent/places.ts";
-import { allowListFile, rateConfigFile } from "../../relay/updater/manifest.ts";
+import { allowListFile, drainingFile, rateConfigFile } from "../../relay/updater/manifest.ts";
 import { credentialFile, credentialsOf, type SecretNames } from "./credentials.ts";
 
 /** A relay's configuration file; names and addresses may become text later. */
@@ -59,6 +59,9 @@ export function buildRelayConfig<Text>(settings: RelaySettings<Text>): RelayConf
     certMode: certificates,
     // On a machine a relay that goes is mostly followed by its successor, and whoever comes meanwhile waits for both.
     ...(updaterStatusFile === undefined ? {} : { drain: "1s" }),
+    ...(settings.statusToken === undefined || updaterStatusFile === undefined
+      ? {}
+      : { drainingFile: `${currentFolder}/${drainingFile}` }),
     hostname: hostName,
     // Firewalls open no port 80 unless asked to, and not every machine lets the relay bind it.
     ...(http ? {} : { httpPort: -1 }),

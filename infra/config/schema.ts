@@ -370,7 +370,7 @@ export const regionSchema = mapping({
   statusToken: v.pipe(
     v.optional(secretNameSchema),
     v.description(
-      "Name of the key that has a token of 16 characters or more, which lets who shows it read `/derpkit/status`.",
+      "Name of the key that has a token of 16 characters or more, which lets who shows it read `/derpkit/status` and, while the region is draining, have its clients let go.",
     ),
     notes({ default: "none, and there is no such page", example: "statusReader" }),
   ),

@@ -193,6 +193,17 @@ test("a list of who may connect is a file of every node's release, sorted, and a
   assert.equal(assembleRegionBundle(content, undefined, new Date(), signingKey).has("allow-list.txt"), false);
 });
 
+test("that a region is draining is a file of every node's release", () => {
+  const nodesOf = (draining: boolean) => {
+    const bundle = assembleRegionBundle({ ...content, draining }, undefined, new Date(), signingKey);
+    return decodeManifest(bundle.get("manifest.json") ?? new Uint8Array()).nodes.map((each) =>
+      each.files.includes("draining.txt"),
+    );
+  };
+  assert.deepEqual([...new Set(nodesOf(true))], [true]);
+  assert.deepEqual([...new Set(nodesOf(false))], [false]);
+});
+
 test("a limit for clients is a file of every node's release, which the relay takes", () => {
   const limitOf = (clientRate: RegionContent["clientRate"]) => {
     const bundle = assembleRegionBundle({ ...content, clientRate }, undefined, new Date(), signingKey);

@@ -13,6 +13,7 @@ import {
   configFile,
   decodeManifest,
   describeFile,
+  drainingFile,
   encodeManifest,
   type Manifest,
   type ManifestContent,
@@ -36,6 +37,8 @@ export interface RegionContent {
   readonly allow?: readonly string[] | undefined;
   /** What each client may send; undefined for no limit. */
   readonly clientRate?: RegionConfig["clientRate"];
+  /** Whether its clients are to find another home. */
+  readonly draining?: boolean;
   /** What machines need besides; undefined where there are none. */
   readonly machines?: MachineFiles | undefined;
   /** The region's nodes, no others. */
@@ -65,6 +68,7 @@ export function collectRegionFiles({
   relay,
   allow,
   clientRate,
+  draining = false,
   machines,
   nodes,
   trustedKeys,
@@ -73,6 +77,7 @@ export function collectRegionFiles({
     [relayFile, relay.code],
     ...(allow === undefined ? [] : [[allowListFile, renderKeyList(allow)] as const]),
     ...(clientRate === undefined ? [] : [[rateConfigFile, renderRateConfig(clientRate)] as const]),
+    ...(draining ? [[drainingFile, Buffer.from("This region is on its way out.\n")] as const] : []),
     ...(machines?.shared ?? []),
   ]);
   const ofNodes = new Map(

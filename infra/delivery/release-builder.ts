@@ -86,6 +86,7 @@ export async function openReleaseBuilder(
     relay,
     allow: region.admission.allow,
     clientRate: region.clientRate,
+    draining: region.state === "draining",
     machines: machinesOf(region, nodes),
     nodes,
     trustedKeys: config.trustedKeys,

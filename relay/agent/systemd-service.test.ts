@@ -157,9 +157,9 @@ test("of an updater that is killed before it has noted a reload the next one has
   assert.deepEqual(told(), ["reload derpkit-relay.service"]);
 });
 
-test("other limits are read again as well; with anything else beside them the relay is started", async (t) => {
+test("other limits are read again as well, and so is that the region drains; with anything else beside them the relay is started", async (t) => {
   const { service, told, add } = await machineWithList(t);
-  await service.start(await add({ "allow-list.txt": "one", "rate-config.json": "{}" }));
+  await service.start(await add({ "allow-list.txt": "one", "rate-config.json": "{}", "draining.txt": "" }));
   assert.deepEqual(told(), ["reload derpkit-relay.service"]);
   await service.start(await add({ "allow-list.txt": "two", "config/901a.json": "{}" }));
   assert.deepEqual(told(), restart);

@@ -502,10 +502,18 @@ export const relayConfigSchema = v.strictObject({
   statusTokenFile: v.pipe(
     v.optional(path, ""),
     v.description(
-      "File with a token, one line of at least 16 characters, that lets who shows it read /derpkit/status over TLS; " +
+      "File with a token, one line of at least 16 characters, that lets who shows it read /derpkit/status over TLS, and what drainingFile says; " +
         "read again on SIGHUP. Empty for no such page.",
     ),
     v.metadata({ flag: "status-token-file", ours: true, kind: "path" } satisfies OptionNotes),
+  ),
+  drainingFile: v.pipe(
+    v.optional(path, ""),
+    v.description(
+      "While this file is there, the region is on its way out: who shows the status token may have the relay let clients go that are " +
+        "at home there (POST /derpkit/let-go). Empty for nobody.",
+    ),
+    v.metadata({ flag: "draining-file", ours: true, kind: "path" } satisfies OptionNotes),
   ),
   updaterStatusFile: v.pipe(
     v.optional(path, ""),

@@ -2,6 +2,7 @@
 import { isZeroKey, type NodeKey, type PrivateKey, publicKeyOf } from "../crypto/keys.ts";
 import type { RateLimit } from "./byte-bucket.ts";
 import { Counters } from "./counters.ts";
+import { Departures } from "./departures.ts";
 import { defaultQueueLimits } from "./packet-queue.ts";
 import { MeshLink } from "./mesh-link.ts";
 import { Router } from "./router.ts";
@@ -58,6 +59,7 @@ export class RelayCore {
   readonly counters = new Counters();
   readonly router: Router;
   readonly #sessions = new Set<Session>();
+  readonly #departures = new Departures();
   readonly #links = new Set<MeshLink>();
   readonly #probes = new Set<Ticking>();
   readonly #shared: Shared;
@@ -94,6 +96,7 @@ export class RelayCore {
       pool: new SlabPool(maxQueuedBytes, () => this.#shedLongest()),
       limits: { ...defaultLimits, ...limits },
       rateLimit: undefined,
+      departures: this.#departures,
       reportDuplicates,
       trace,
       random,
@@ -186,6 +189,7 @@ export class RelayCore {
     for (const probe of this.#probes) tickIfDue(probe, now);
     if (now < this.#trimAt) return;
     this.#trimAt = now + trimMs;
+    this.#departures.tick(now);
     this.#shared.pool.trim();
   }
 
@@ -207,6 +211,23 @@ export class RelayCore {
       session.dismiss((overMs * (index + 1)) / leaving.length, now);
     }
     for (const session of sessions) if (session.role === undefined) session.dismiss(overMs, now);
+  }
+
+  /**
+   * Lets clients go that are at home here, so that they find another home: their connections end, spread over a time, and
+   * their keys are refused for 40 s (`refusedMs`). Whoever makes this its home meanwhile goes as well. Those who are here for a peer's sake stay, and so do
+   * relays of the mesh. A client that has nowhere else to be is let in again, and not let go a second time.
+   *
+   * @param overMs from now to the last one's end, in milliseconds
+   * @returns how many are at home here
+   */
+  letGo(overMs: number, now: number): number {
+    this.#departures.begin(overMs, now);
+    const leaving = [...this.#sessions].filter(({ atHome }) => atHome);
+    for (const [index, session] of leaving.entries()) {
+      session.letGo((overMs * (index + 1)) / leaving.length, now);
+    }
+    return leaving.length;
   }
 
   /** Memory runs short: whoever has most waiting gives some of it up (repair Q18). */

@@ -2,6 +2,7 @@
 import type { NodeKey, PrivateKey } from "../crypto/keys.ts";
 import type { RateLimit } from "./byte-bucket.ts";
 import type { Counters } from "./counters.ts";
+import type { Departures } from "./departures.ts";
 import type { Outbox, Pipe } from "./outbox.ts";
 import type { QueueLimits } from "./packet-queue.ts";
 import type { Router } from "./router.ts";
@@ -20,6 +21,7 @@ export type CloseReason =
   | "protocol" // a frame that breaks the rules
   | "write-timeout"
   | "silent" // no answer to a ping
+  | "let-go" // its region is on its way out
   | "expelled" // a relay of the mesh demanded it (ClosePeer)
   | "shutdown";
 
@@ -83,6 +85,7 @@ export interface Shared {
   readonly turn: Turn;
   /** What a client may send; undefined for no limit. It may change. */
   rateLimit: RateLimit | undefined;
+  readonly departures: Departures;
   /** Tells clients whose key is connected more than once (Health); derper does not. */
   readonly reportDuplicates: boolean;
   /** A session or a link is over. */

@@ -478,6 +478,90 @@ test("a relay that stops tells each client, and closes them one after the other,
   assert.equal(relay.ofType(FrameType.peerGone).length, 0);
 });
 
+/** Clients that say that they are at home here. */
+function settle(stage: Stage, ...names: readonly string[]): Client[] {
+  return names.map((name) => goHome(stage.join(name)));
+}
+
+function goHome(client: Client): Client {
+  client.saysFrame(FrameType.notePreferred, Buffer.of(1));
+  return client;
+}
+
+test("a region on its way out lets its own go one after the other, refuses each for 40 s, and leaves all others", () => {
+  const stage = new Stage({}, [meshKey]);
+  const relay = stage.join("relay", { meshKey: meshKey.toString("hex") });
+  const visitor = stage.join("visitor");
+  const clients = settle(stage, "alice", "bob", "cathy", "dave");
+  assert.equal(stage.core.letGo(4_000, stage.now), 4);
+  // One finds another home by itself before it is its turn.
+  clients[3]?.saysFrame(FrameType.notePreferred, Buffer.of(0));
+  const seen: (string | undefined)[][] = [];
+  for (let second = 0; second < 5; second++) {
+    seen.push(clients.map(({ closed }) => closed));
+    stage.pass(1_000);
+  }
+  const gone = "let-go";
+  const still = undefined;
+  assert.deepEqual(seen, [
+    [still, still, still, still],
+    [gone, still, still, still],
+    [gone, gone, still, still],
+    [gone, gone, gone, still],
+    [gone, gone, gone, still],
+  ]);
+  assert.deepEqual([relay.closed, visitor.closed], [undefined, undefined]);
+  assert.equal(clients[0]?.ofType(FrameType.restarting).length, 0, "it is not to come back");
+  assert.equal(stage.join("alice").closed, "let-go");
+  stage.pass(35_000); // 39 s after the first went.
+  assert.equal(stage.join("alice").closed, "let-go");
+  stage.pass(1_000);
+  assert.equal(stage.join("alice").closed, undefined);
+  assert.equal(stage.join("bob").closed, "let-go");
+});
+
+test("who makes a relay its home that lets its own go has to go as well, and stays if it is back for want of another", () => {
+  const stage = new Stage();
+  settle(stage, "alice", "zoe");
+  stage.core.letGo(10_000, stage.now);
+  stage.pass(5_000);
+  assert.equal(settle(stage, "bob")[0]?.closed, "let-go", "from the region's other relay");
+  assert.equal(stage.join("cathy").closed, undefined, "a visitor");
+  stage.pass(5_000);
+  stage.pass(35_000);
+  const [alice] = settle(stage, "alice");
+  stage.pass(4_000);
+  assert.equal(alice?.closed, undefined);
+  assert.equal(settle(stage, "dave")[0]?.closed, "let-go");
+  stage.pass(1_000); // 40 s after the last one went.
+  assert.deepEqual(
+    settle(stage, "bob", "erin", "zoe").map(({ closed }) => closed),
+    [undefined, undefined, undefined],
+  );
+});
+
+test("a key that is at home here by two connections loses both, and the stop of the relay goes before all that", () => {
+  const stage = new Stage();
+  const both = settle(stage, "alice", "alice");
+  const [bob] = settle(stage, "bob");
+  stage.core.letGo(3_000, stage.now);
+  stage.core.drain(1_500, stage.now);
+  stage.core.letGo(3_000, stage.now);
+  stage.pass(1_500);
+  assert.deepEqual(
+    [...both, bob].map((client) => client?.closed),
+    ["shutdown", "shutdown", "shutdown"],
+  );
+  const other = new Stage();
+  const twins = settle(other, "alice", "alice");
+  other.core.letGo(1_000, other.now);
+  other.pass(1_000);
+  assert.deepEqual(
+    twins.map(({ closed }) => closed),
+    ["let-go", "let-go"],
+  );
+});
+
 test("who is on the way in when a relay stops comes in, is told, and leaves with the last; who never does is closed then", () => {
   const stage = new Stage();
   const alice = stage.join("alice");

@@ -87,8 +87,9 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
   #state: State;
   /** The time of the call that is being handled. */
   #now: number;
-  /** When the client has to go, for the relay stops. */
+  /** When the client has to go, and why: the relay stops, or lets it go if it is at home here then. */
   #leaveAt = Number.POSITIVE_INFINITY;
+  #leaveFor: "shutdown" | "let-go" = "shutdown";
   #pongPending = false;
   #bucket: ByteBucket | undefined;
   /** Milliseconds that the chunk in hand has brought of debt. */
@@ -195,7 +196,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     } else if (state.kind !== "open" && state.kind !== "closed" && now >= state.deadline) {
       this.close(state.kind === "held" ? "too-many" : "login-timeout");
     } else if (now >= this.#leaveAt) {
-      this.close("shutdown");
+      if (this.#leaveFor === "shutdown") this.close("shutdown");
+      else this.#goNow(now);
     } else if (state.kind === "open" && now >= state.heardBy) {
       this.close("silent");
     } else if (state.kind === "open" && now >= state.keepAliveAt) {
@@ -215,8 +217,27 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
    */
   dismiss(inMs: number, now: number): void {
     this.#leaveAt = now + inMs;
+    this.#leaveFor = "shutdown";
     if (this.role === undefined) return;
     this.#sendControl(encodeRestarting(Math.round(inMs), tryForMs));
+  }
+
+  /** True of a client that has said so. */
+  get atHome(): boolean {
+    return this.#home;
+  }
+
+  /** Has it go in so many milliseconds, and stay away for a while, if it is at home here then. It is not told before. */
+  letGo(inMs: number, now: number): void {
+    if (this.#leaveFor === "shutdown" && this.#leaveAt < Number.POSITIVE_INFINITY) return;
+    this.#leaveAt = now + inMs;
+    this.#leaveFor = "let-go";
+  }
+
+  #goNow(now: number): void {
+    this.#leaveAt = Number.POSITIVE_INFINITY;
+    const { key } = this;
+    if (key !== undefined && this.#home && this.#shared.departures.letGo(key, now)) this.close("let-go");
   }
 
   /** The rate limit has changed: begins anew with a full bucket. Relays of the mesh have none. */
@@ -399,6 +420,7 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     const greeting = openClientInfo(payload, privateKey);
     if (greeting === undefined) return false;
     if (this.#holdsMeshKey(greeting.info)) this.#enter(greeting, withdrawNothing);
+    else if (this.#shared.departures.refuses(greeting.key, this.#now)) this.close("let-go");
     else if (gate === undefined || this.#keyIsFull(greeting.key))
       this.#enterOrHold(greeting, withdrawNothing);
     else this.#ask(gate, greeting, deadline);
@@ -527,6 +549,8 @@ export class Session implements Connection, PresenceWatcher, Ticking, FrameSink,
     if (home) {
       counters.homeConnections++;
       if (settled) counters.homeMovesIn++;
+      // From another of the region's relays, most likely, where it was let go.
+      if (this.#shared.departures.isUnderWay(this.#now)) this.#goNow(this.#now);
     } else {
       counters.homeConnections--;
       if (settled) counters.homeMovesOut++;

@@ -124,7 +124,11 @@ test("where no authority asks, its path is redirected like any other", async (t)
 });
 
 test("without TLS the status page is there for who asks on this machine, and for nobody else", async () => {
-  const status = { isToken: (given: string) => given === "token", render: () => "{}\n" };
+  const status = {
+    isToken: (given: string) => given === "token",
+    render: () => "{}\n",
+    letGo: () => undefined,
+  };
   const plain = { ...context, secure: false, status };
   const request = {
     method: "GET",

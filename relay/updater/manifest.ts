@@ -30,6 +30,9 @@ export const allowListFile = "allow-list.txt";
 /** What each client may send, in a bundle of a region that limits it; configurations name it. */
 export const rateConfigFile = "rate-config.json";
 
+/** There in the bundle of a region that is on its way out; configurations name it. */
+export const drainingFile = "draining.txt";
+
 /** Folder among a machine's releases, in the place of a digest: files that it had before the first, by their paths in a bundle. */
 export const fetchedBefore = "first";
 

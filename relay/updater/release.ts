@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { renderCanonicalJson } from "./canonical-json.ts";
 import {
   allowListFile,
+  drainingFile,
   configFile,
   fileSchema,
   labelSchema,
@@ -48,7 +49,7 @@ export function releaseDigest(content: ReleaseContent): string {
 }
 
 /** What a relay that runs reads again when it is told to; all else it has from its start. */
-const liveFiles: ReadonlySet<string> = new Set([allowListFile, rateConfigFile]);
+const liveFiles: ReadonlySet<string> = new Set([allowListFile, drainingFile, rateConfigFile]);
 
 /**
  * What a process of a release is made of, as SHA-256 in lower-case hex: everything but the files that it reads again. Of two

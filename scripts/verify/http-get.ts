@@ -24,15 +24,31 @@ export async function get(
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Answer> {
+  return await ask(route, { method: "GET", path, headers }, signal);
+}
+
+export interface Question {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The same for any question without a body. @throws RelayFailure */
+export async function ask(
+  route: Route,
+  { method, path, headers }: Question,
+  signal: AbortSignal,
+): Promise<Answer> {
   await using transport = await openTransport({ ...route, signal });
   const { hostName } = route.identity;
   const host = isIPv6(hostName) ? `[${hostName}]` : hostName;
   const asked = request({
     createConnection: () => transport.stream,
+    method,
     path,
     headers: { Host: host, Connection: "close", ...headers },
   });
-  return await orGiveUp(readAnswer(asked), signal, () => `the answer to GET ${path}`);
+  return await orGiveUp(readAnswer(asked), signal, () => `the answer to ${method} ${path}`);
 }
 
 /** @throws RelayFailure if there is none, or only a part of it, or more than a relay has to say */
