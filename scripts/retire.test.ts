@@ -13,6 +13,7 @@ import { joinRelay, type RunningRelay, startTestRelay } from "../relay/testing/r
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { command } from "./retire.ts";
 import { noStandIn as skip, projectFolder } from "./testing/project-folder.ts";
+import { apiKey, startPolicyService } from "./policy/testing/policy-service.ts";
 import { failureOf, type Ran, runCommand } from "./testing/run-command.ts";
 
 const token = "hush-hush-hush-hush";
@@ -254,6 +255,7 @@ test(
     growOld(t);
     project.lay({ eu: renderStack("retired") });
     await leave(t, "retired", [await startRelay(t)]);
+    for (const name of ["TS_API_KEY", "TS_OAUTH_CLIENT_ID"]) delete process.env[name];
     assert.match(await failureOf(retire(t, "bravo")), /cannot be deleted yet[^]*give --policy-pushed/);
     const { status, text, document } = await retire(t, "bravo", "--policy-pushed");
     assert.equal(status, 0);
@@ -265,6 +267,28 @@ test(
     assert.equal(written(), alfa);
   },
 );
+
+test("who has credentials has the policy service say whether the policy was pushed", { skip }, async (t) => {
+  growOld(t);
+  project.lay({ eu: renderStack("retired") });
+  await leave(t, "retired", [await startRelay(t)]);
+  const service = await startPolicyService(
+    t,
+    '{ "derpMap": { "Regions": { "0902": { "RegionID": 902 } } } }',
+  );
+  const former = { ...process.env };
+  t.after(() => {
+    process.env = former;
+  });
+  process.env["TS_API_KEY"] = apiKey;
+  process.env["TAILSCALE_API_URL"] = service.server.url.href;
+  assert.match(await failureOf(retire(t, "bravo")), /cannot be deleted yet[^]*the tailnet policy has it\./);
+  assert.match(written(), /bravo/);
+  service.text = '{ "derpMap": { "Regions": {} } } // 902';
+  assert.equal((await retire(t, "bravo")).status, 0);
+  assert.doesNotMatch(written(), /bravo/);
+  assert.deepEqual(new Set(service.asked()), new Set(["GET acl"]));
+});
 
 test("the step is committed, and nothing else that changed", async (t) => {
   project.lay({ eu: renderStack("serving") });

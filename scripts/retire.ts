@@ -13,6 +13,7 @@ import { commitFile, committedText } from "./retire/git.ts";
 import { askHomes, describeMissing, letClientsGo, type NodeHomes } from "./retire/homes.ts";
 import { describeNext, verbs } from "./retire/life.ts";
 import { renderDiff } from "./retire/line-diff.ts";
+import { isInPolicy } from "./retire/pushed.ts";
 import { planStep, type Step } from "./retire/step.ts";
 import type { Way } from "./verify/first-family.ts";
 import { readDetours } from "./verify/read-detours.ts";
@@ -30,7 +31,8 @@ export const command: Command = {
     "  canary, serving -> draining   at any time",
     "  draining -> retired           once nobody is at home there: every node says so at /derpkit/status. When --max-wait is over",
     "                                its relays let go who is left, one after the other, and refuse each for 40 s",
-    "  retired -> deleted            the same, and once the policy without it has been pushed (--policy-pushed)",
+    "  retired -> deleted            once nobody is, and the policy without it has been pushed: the policy service says so to who",
+    "                                has credentials of the Tailscale API (docs/policy.md), or you do (--policy-pushed)",
     "",
     "Each step is an ordinary change: `pulumi up`, verify, push. The token for the status page is the secret that the region's",
     "statusToken names, which Pulumi's CLI opens, or DERPKIT_STATUS_TOKEN. DERPKIT_CONNECT_TO counts as for verify. What was",
@@ -46,7 +48,7 @@ export const command: Command = {
     },
     "policy-pushed": {
       type: "boolean",
-      help: "the policy without the region has been pushed, which deleting it requires",
+      help: "do not ask the policy service: the policy without the region has been pushed",
     },
     anyway: {
       type: "boolean",
@@ -158,8 +160,7 @@ async function isLeft(
 ): Promise<boolean> {
   const { region, outcome } = step;
   if (outcome === "deleted" && flags["policy-pushed"] !== true) {
-    const fix = "Push the policy without it, and give --policy-pushed.";
-    throw notReady(step, "A client whose map still has the region would look for it in vain.", fix);
+    await requirePushed(step, stackFile, out, signal);
   }
   if (flags["anyway"] === true) {
     out.note(
@@ -198,6 +199,26 @@ async function isLeft(
     nodes: found,
   });
   return false;
+}
+
+/** @throws KitError `region-not-ready` if clients are still told of the region, or nobody can say that they are not */
+async function requirePushed(
+  step: Step,
+  { file }: StackFile,
+  out: CommandContext["out"],
+  signal: AbortSignal,
+): Promise<void> {
+  const note = (words: string): void => out.note(words);
+  const inPolicy = await isInPolicy(step.region.id, { stack: file, env: process.env, note, signal });
+  if (inPolicy === false) return;
+  const why = "A client whose map still has the region would look for it in vain";
+  throw inPolicy === true
+    ? notReady(step, `${why}, and the tailnet policy has it.`, "Push the policy without it.")
+    : notReady(
+        step,
+        `${why}.`,
+        "Push the policy without it, and give --policy-pushed, or credentials by which the policy can be asked (docs/policy.md).",
+      );
 }
 
 interface Leave {

@@ -49,6 +49,6 @@ export function describeNext(outcome: Outcome, stack: string, region: string): s
     ? [`${apply}.`, `Then run \`${again}\` again: it waits until nobody is at home there.`]
     : [
         `${apply}: the region is not in it. Its machines run on for clients whose map is old.`,
-        `When the policy has been pushed, run \`${again} --policy-pushed\`.`,
+        `When the policy has been pushed, run \`${again}\` again; without credentials of the Tailscale API, with --policy-pushed.`,
       ];
 }
