@@ -17,8 +17,8 @@ export const region = "fra";
 export const node = "901a";
 export const hostName = "901a.derpkit.internal";
 export const stack = "machine";
-/** The relay of every machine has a secret that is sealed to it, or will be. */
-const secrets = { statusToken: "statusToken" };
+/** What names a secret that is sealed to the relay. */
+const secretNames = { statusToken: "statusToken" };
 
 /** What differs from the usual content of a release. */
 export interface Release {
@@ -29,6 +29,8 @@ export interface Release {
   /** Keys that may connect; everybody without it. */
   readonly allow?: readonly string[];
   readonly clientRate?: RegionContent["clientRate"];
+  /** The relay has a secret that is sealed to it, or will be: each of its starts is then one of two processes. */
+  readonly sealed?: boolean;
   readonly key?: KeyObject;
 }
 
@@ -79,6 +81,7 @@ export class MachineDelivery implements AsyncDisposable {
     const { relay, runtime = this.#runtime, node: name = node } = release;
     const archive = runtimeArchive(runtime, process.arch === "arm64" ? "arm64" : "x64");
     const bytes = await fetchRuntime(archive, runtimeCache, process.env);
+    const secrets = release.sealed === true ? secretNames : {};
     const updater = release.updater ?? (await updaterBundle());
     const own = { name, derpPort: 443, stunPort: 3478 };
     const machines = buildMachineFiles(
