@@ -194,7 +194,7 @@ function renderCredentials({ credentials, secretChannel }: UnitSettings): string
 const sealedMounts = `RequiresMountsFor=/var/lib/derpkit\n`;
 const sealedService = `ReadWritePaths=-${updaterStateFolder}\nTimeoutStartSec=60\n`;
 
-/** They are fetched anew at each start of the relay, and are in clear in memory only. */
+/** They are fetched or opened at each start of the relay, and are in clear in memory only. */
 function renderSecrets({ credentials, secretChannel }: UnitSettings): string {
   const isSealed = secretChannel === "sealed";
   return `[Unit]

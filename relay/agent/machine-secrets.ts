@@ -11,7 +11,7 @@ import type { Release, Service } from "../updater/service.ts";
 import type { Source } from "../updater/source.ts";
 import { areCredentials, writeCredentials } from "./credential-files.ts";
 import { readInstanceSecrets } from "./instance-secrets.ts";
-import { obtainSecrets, type ObtainedSecrets } from "./obtain-secrets.ts";
+import { type ObtainedSecrets, obtainSecrets, type ObtainOptions, readAccepted } from "./obtain-secrets.ts";
 import {
   credentialsFolder,
   findSealedNames,
@@ -21,6 +21,7 @@ import {
   relayUnit,
   updaterStateFolder,
 } from "./places.ts";
+import type { OpenedSecrets } from "./sealed-secrets.ts";
 import { SecretsWatch } from "./secrets-watch.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Systemctl } from "./systemctl.ts";
@@ -34,8 +35,8 @@ export interface MachineSecretsContext {
 }
 
 const withinMs = 60_000;
-/** A relay that is to be started waits no longer for newer ones. */
-const startWithinMs = 10_000;
+/** A relay that is to be started waits no longer for its first ones. */
+const firstWithinMs = 10_000;
 const settleMs = 1_000;
 
 /** Leaves the relay's secrets where its unit takes them from. @param args what the secrets' unit says behind `--secrets` */
@@ -66,16 +67,25 @@ async function fetchInstanceSecrets(
 
 /**
  * The relay starts without those that there are not yet, and whatever goes wrong here: it has to be seen before anybody can seal
- * anything to it.
+ * anything to it. With what was accepted before it starts at once: the updater looks for newer ones.
  */
 async function openSealedSecrets(names: readonly string[], context: MachineSecretsContext): Promise<void> {
   const { log } = context;
-  const { held, refusal } = await obtainSealed(context, AbortSignal.timeout(startWithinMs));
-  if (refusal !== undefined) log(renderError(refusal));
+  const options = await obtainOptions(context);
+  const held = (await readAccepted(options)) ?? (await obtainFirst(options, log));
   if (held === undefined) return log("nothing is sealed to the relay yet");
   await writeCredentials(credentialsFolder, names, held.secrets);
   const missing = names.filter((name) => !held.secrets.has(name));
   if (missing.length > 0) log(`the secrets of sequence ${held.sequence} have no ${missing.join(", no ")}`);
+}
+
+async function obtainFirst(
+  options: ObtainOptions,
+  log: MachineSecretsContext["log"],
+): Promise<OpenedSecrets | undefined> {
+  const { held, refusal } = await obtainSecrets(options, AbortSignal.timeout(firstWithinMs));
+  if (refusal !== undefined) log(renderError(refusal));
+  return held;
 }
 
 export interface RunningRelay {
@@ -113,19 +123,21 @@ export function createSecretsWatch(
   });
 }
 
-async function obtainSealed(
-  { settings, source, trustedKeys }: MachineSecretsContext,
-  signal: AbortSignal,
-): Promise<ObtainedSecrets> {
-  return obtainSecrets(
-    {
-      ...settings,
-      trustedKeys: await trustedKeys(),
-      source,
-      keyFile: relayKeyFile,
-      keptFile: path.join(updaterStateFolder, "secrets"),
-      settle: (until) => sleep(settleMs, undefined, { signal: until }),
-    },
-    signal,
-  );
+async function obtainSealed(context: MachineSecretsContext, signal: AbortSignal): Promise<ObtainedSecrets> {
+  return obtainSecrets(await obtainOptions(context), signal);
+}
+
+async function obtainOptions({
+  settings,
+  source,
+  trustedKeys,
+}: MachineSecretsContext): Promise<ObtainOptions> {
+  return {
+    ...settings,
+    trustedKeys: await trustedKeys(),
+    source,
+    keyFile: relayKeyFile,
+    keptFile: path.join(updaterStateFolder, "secrets"),
+    settle: (until) => sleep(settleMs, undefined, { signal: until }),
+  };
 }

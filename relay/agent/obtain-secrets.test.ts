@@ -12,7 +12,7 @@ import { buildAgents } from "../outbound/http.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { sha256Hex } from "../updater/manifest.ts";
 import { httpSource } from "./http-source.ts";
-import { obtainSecrets, type ObtainOptions } from "./obtain-secrets.ts";
+import { obtainSecrets, type ObtainOptions, readAccepted } from "./obtain-secrets.ts";
 import type { SealedSecrets } from "./sealed-secrets.ts";
 import { sealFor, testRecipient } from "./testing/sealed.ts";
 
@@ -71,6 +71,23 @@ test("a relay without a key, or that nobody has sealed anything to, has no secre
   await rm(keyFile);
   assert.deepEqual(await look(), [undefined, undefined, undefined]);
   assert.equal(asked.length, 2);
+});
+
+test("what was accepted once is there for the next start without a word from the delivery, for the same key and signer", async (t) => {
+  const { look, deliver, keyFile, asked, options } = await startNode(t);
+  const read = async (change: Partial<ObtainOptions> = {}) =>
+    (await readAccepted({ ...options, ...change }))?.sequence;
+  assert.equal(await read(), undefined);
+  deliver(sealFor(given, 3));
+  await look();
+  const before = asked.length;
+  assert.equal(await read(), 3);
+  assert.equal(await read({ trustedKeys: [generateKeyPairSync("ed25519").publicKey] }), undefined);
+  await writeFile(keyFile, renderKeyFile(generatePrivateKey()));
+  assert.equal(await read(), undefined);
+  await rm(keyFile);
+  assert.equal(await read(), undefined);
+  assert.equal(asked.length, before);
 });
 
 test("what is delivered is taken and kept: the delivery may then be empty, or gone", async (t) => {

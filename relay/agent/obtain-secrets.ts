@@ -53,6 +53,19 @@ export async function obtainSecrets(options: ObtainOptions, signal: AbortSignal)
   return { held: reopen(kept, recipient), refusal: undefined };
 }
 
+/**
+ * What was accepted before, without asking the delivery.
+ *
+ * @returns undefined if that is nothing, or is of another key or signer
+ * @throws KitError `key-file-invalid`, `file-unreadable`
+ */
+export async function readAccepted(options: ObtainOptions): Promise<OpenedSecrets | undefined> {
+  const { keyFile, keptFile } = options;
+  const key = await readIfThere(keyFile);
+  if (key === undefined) return undefined;
+  return reopen(await readKeptSecrets(keptFile), { ...options, privateKey: parseKeyFile(key, keyFile) });
+}
+
 /** Two files cannot be replaced at one moment, so what may be a publisher at work is looked at again. */
 async function lookTwice(
   options: ObtainOptions,
