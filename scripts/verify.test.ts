@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { describe, test, type TestContext } from "node:test";
 import { KitError } from "../relay/errors.ts";
 import { type RunningRelay, startTestRelay } from "../relay/testing/running-relay.ts";
 import { temporaryFolder } from "../relay/testing/temporary-folder.ts";
 import { parseCommandLine } from "./cli/command.ts";
+import { noStandIn, projectFolder } from "./testing/project-folder.ts";
 import { command } from "./verify.ts";
 import { nodeOf } from "./verify/testing/derp-node.ts";
 
@@ -85,4 +86,63 @@ test("what cannot be run ends with exit status 2 and says why", async (t) => {
       return true;
     });
   }
+});
+
+const stackFile = `config:
+  derpkit:delivery: { url: https://downloads.example.com }
+  derpkit:trustedKeys: [MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=]
+  derpkit:domain: derp.example.com
+  derpkit:regions:
+    - { id: 901, code: alfa, name: Alfa, cloud: hetzner, location: fsn1, admission: { anyone: true } }
+`;
+
+describe("a stack", { skip: noStandIn }, () => {
+  const folder = projectFolder();
+
+  /** A stack whose last `up` gave this relay as its only node. */
+  async function startStack(t: TestContext): Promise<void> {
+    const project = folder.lay({ prod: stackFile });
+    const node = nodeOf(await startTestRelay(t));
+    const region = { RegionID: 901, RegionCode: "alfa", RegionName: "Alfa", Nodes: [node] };
+    const place = {
+      name: node.Name,
+      regionId: 901,
+      regionCode: "alfa",
+      state: "serving",
+      hostName: node.HostName,
+    };
+    const { CertName: certName, IPv4: ipv4, DERPPort: derpPort, STUNPort: stunPort } = node;
+    const nodes = [{ ...place, certName, ipv4, ipv6: "none", derpPort, stunPort }];
+    const outputs = { derpMap: { Regions: { 901: region } }, nodes, unverified: [], releases: {} };
+    await writeFile(join(project, "outputs.json"), JSON.stringify(outputs));
+    folder.standIn(t, "cat outputs.json");
+  }
+
+  test("has the nodes that its last up gave", async (t) => {
+    await startStack(t);
+    const { status, documents } = await verify(t, "--stack", "prod");
+    assert.equal(status, 0);
+    assert.partialDeepStrictEqual(documents[0], { ok: true, nodes: [{ name: "901a", region: "alfa" }] });
+  });
+
+  test("with --released a node that runs something else fails", async (t) => {
+    await startStack(t);
+    const { status, documents } = await verify(t, "--stack", "prod", "--released");
+    assert.equal(status, 1);
+    const [{ nodes }] = documents as [
+      { nodes: { checks: { name: string; status: string; detail: string }[] }[] },
+    ];
+    const failed = nodes[0]?.checks.filter((check) => check.status === "failed") ?? [];
+    assert.deepEqual(
+      failed.map(({ name }) => name),
+      ["healthz"],
+    );
+    assert.match(failed[0]?.detail ?? "", /^the bundle is none, and [0-9a-f]{64} is expected$/);
+  });
+
+  test("is what --released is for", async (t) => {
+    await assert.rejects(verify(t, "--derpmap", await writeMap(t, await startTestRelay(t)), "--released"), {
+      code: "usage",
+    });
+  });
 });

@@ -3,14 +3,15 @@ import { X509Certificate } from "node:crypto";
 import process from "node:process";
 import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
-import { isClosed } from "../infra/config/fleet.ts";
+import { relayBundle } from "../infra/delivery/relay-bundle.ts";
 import { type DerpMap, regionsOf } from "../infra/derpmap/derp-map.ts";
 import { parseDerpMap } from "../infra/derpmap/parse.ts";
 import { readText } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
-import { runProgram } from "./cli/program.ts";
 import { resolveStack } from "./cli/stack-file.ts";
+import { readStackFleet } from "./cli/stack-fleet.ts";
+import type { ExpectedRelease } from "./verify/checks/http.ts";
 import { parsePlace } from "./verify/detour.ts";
 import { readDetours } from "./verify/read-detours.ts";
 import { renderResults, renderSummary } from "./verify/render.ts";
@@ -24,9 +25,11 @@ export const command: Command = {
   about: [
     "Checks TLS and the certificate, the DERP login, packets between two clients, STUN and the HTTP answers of each",
     "node. A check passes, fails, or cannot be tested from here. Good is: no check failed, and every node could be",
-    "tested over every required family.",
+    "tested over every required family. Of a stack the nodes are those that its last `up` gave; with --released each has",
+    "to run the relay of this kit, and the release that was published last where the stack delivers.",
     "",
     "  npm run verify -- --stack local",
+    "  npm run verify -- --stack prod --released",
     "  npm run verify -- --derpmap map.json --require ipv4 --require ipv6",
     "  npm run verify -- --derpmap - --connect-to 203.0.113.5:443=127.0.0.1:8443 < map.json",
   ].join("\n"),
@@ -59,6 +62,10 @@ export const command: Command = {
     },
     timeout: { type: "string", value: "SECONDS", help: "for each check (default 10)" },
     "expect-bundle": { type: "string", value: "SHA256", help: "the bundle that every node has to run" },
+    released: {
+      type: "boolean",
+      help: "with --stack: every node has to run this kit's relay and what was published last",
+    },
     closed: {
       type: "boolean",
       help: "with --derpmap: the relays let in only those they know, so a refused login is no fault (a stack says so itself)",
@@ -74,8 +81,8 @@ export const command: Command = {
 
 async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> {
   const required = readFamilies(listOf(flags.require));
-  const { map, closedRegions } = await readFleet(flags, signal);
-  const options = { ...(await readOptions(flags, signal)), closedRegions };
+  const { map, closedRegions, expectedOf } = await readFleet(flags, out, signal);
+  const options = { ...(await readOptions(flags, signal)), closedRegions, ...(expectedOf && { expectedOf }) };
   const targets = select(map, flags);
   const step = out.step(`verifying ${targets.length} nodes`);
   let done = 0;
@@ -149,19 +156,40 @@ function isCertificate(pem: string): boolean {
 interface Fleet {
   readonly map: DerpMap;
   readonly closedRegions: ReadonlySet<string>;
+  /** What each node has to run, by its name; undefined if nobody asked. */
+  readonly expectedOf?: (node: string) => ExpectedRelease;
 }
 
-async function readFleet(flags: Flags, signal: AbortSignal): Promise<Fleet> {
+async function readFleet(flags: Flags, out: CommandContext["out"], signal: AbortSignal): Promise<Fleet> {
   const [stack, file] = [textOf(flags.stack), textOf(flags.derpmap)];
   if ((stack === undefined) === (file === undefined)) throw usage("Give either --stack or --derpmap.");
-  if (file === undefined) {
-    const { derpMap, config } = await runProgram(await resolveStack(stack));
-    const closed = config.regions.filter(isClosed).map(({ code }) => code);
-    return { map: derpMap, closedRegions: new Set(closed) };
-  }
+  const isReleased = flags["released"] === true;
+  if (file === undefined) return await readStack(stack, isReleased, out);
+  if (isReleased) throw usage("--released is for a stack, which knows what it published.");
   const map = parseDerpMap(file === "-" ? await readInput(signal) : await readText(file));
   const all = regionsOf(map).map(({ RegionCode }) => RegionCode);
   return { map, closedRegions: new Set(flags["closed"] === true ? all : []) };
+}
+
+async function readStack(
+  stack: string | undefined,
+  isReleased: boolean,
+  out: CommandContext["out"],
+): Promise<Fleet> {
+  const warn = (message: string): void => out.note(`warning: ${message}`);
+  const fleet = await readStackFleet(await resolveStack(stack), warn);
+  const found = { map: fleet.derpMap, closedRegions: fleet.closed };
+  if (!isReleased) return found;
+  const { sha256: bundle } = await relayBundle();
+  const regionOf = new Map(fleet.nodes.map(({ name, regionCode }) => [name, regionCode]));
+  return {
+    ...found,
+    expectedOf: (node) => ({
+      bundle,
+      sequence: fleet.releases[regionOf.get(node) ?? ""]?.sequence,
+      secrets: fleet.releases[`${regionOf.get(node)}/${node}`]?.sequence,
+    }),
+  };
 }
 
 function select(map: DerpMap, flags: Flags): Target[] {

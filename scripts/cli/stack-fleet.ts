@@ -1,8 +1,10 @@
 /** What a stack gives as it is now: from what its last `up` exported, or offline where that is all known. */
 import * as v from "valibot";
+import { isClosed } from "../../infra/config/fleet.ts";
 import { parseFleetConfig } from "../../infra/config/parse.ts";
 import { regionStates } from "../../infra/config/schema.ts";
 import type { FleetNode } from "../../infra/clouds/cloud.ts";
+import type { Releases } from "../../infra/delivery/delivery.ts";
 import type { DerpMap } from "../../infra/derpmap/derp-map.ts";
 import { parseDerpMap } from "../../infra/derpmap/parse.ts";
 import type { UnverifiedRegion } from "../../infra/relay-fleet.ts";
@@ -32,9 +34,16 @@ export interface StackFleet {
   /** Regions that no gate was passed by. */
   readonly unverified: readonly UnverifiedRegion[];
   readonly nodes: readonly PlacedNode[];
+  /** What the last `up` published; nothing where it is not the stack that delivers. */
+  readonly releases: Releases;
   /** Ids of the regions on this machine. */
   readonly local: ReadonlySet<number>;
+  /** Codes of the regions whose relays let in only those they know. */
+  readonly closed: ReadonlySet<string>;
 }
+
+/** As much of a fleet as the stack's outputs have of it. */
+export type FleetOutputs = Omit<StackFleet, "local" | "closed">;
 
 /**
  * Asks Pulumi's CLI for the stack's outputs. A stack whose regions are all on this machine, and one that has no outputs,
@@ -50,9 +59,10 @@ export async function readStackFleet(
   const { regions } = parseFleetConfig({ where, values: Object.fromEntries(config), secretKeys });
   const local = new Set(regions.filter(({ cloud }) => cloud === "local").map(({ id }) => id));
   const outputs = local.size === regions.length ? undefined : await readStackOutputs(stackFile);
-  if (outputs?.["derpMap"] !== undefined) return { ...parseOutputs(outputs, stackFile), local };
+  const closed = new Set(regions.filter(isClosed).map(({ code }) => code));
+  if (outputs?.["derpMap"] !== undefined) return { ...parseOutputs(outputs, stackFile), local, closed };
   const { derpMap, unverified, nodes } = requireKnown(await runProgram(stackFile, warn), stackFile);
-  return { derpMap, unverified, nodes, local };
+  return { derpMap, unverified, nodes, releases: {}, local, closed };
 }
 
 function requireKnown(planned: ProgramResult, { file, stack }: StackFile): ProgramResult {
@@ -66,6 +76,8 @@ function requireKnown(planned: ProgramResult, { file, stack }: StackFile): Progr
 }
 
 const unverifiedSchema = v.array(v.object({ id: v.number(), reason: v.string(), region: v.unknown() }));
+
+const releasesSchema = v.record(v.string(), v.object({ sequence: v.number(), content: v.string() }));
 
 const nodesSchema = v.array(
   v.object({
@@ -83,13 +95,15 @@ const nodesSchema = v.array(
 );
 
 /**
- * A stack that was last up with an earlier version of the kit lacks some of it. Where nothing is said of who is unverified,
- * nobody is taken for verified.
+ * Reads a fleet from a stack's outputs. A stack that was last up with an earlier version of the kit lacks some of it. Where
+ * nothing is said of who is unverified, nobody is taken for verified.
+ *
+ * @throws KitError `derpmap-invalid`
  */
-function parseOutputs(
+export function parseOutputs(
   outputs: Readonly<Record<string, unknown>>,
-  { stack }: StackFile,
-): Omit<StackFleet, "local"> {
+  { stack }: Pick<StackFile, "stack">,
+): FleetOutputs {
   const nodes = v.safeParse(nodesSchema, outputs["nodes"]);
   const unverified = v.safeParse(unverifiedSchema, outputs["unverified"]);
   if (!nodes.success || !unverified.success) {
@@ -107,5 +121,6 @@ function parseOutputs(
       return { id, reason, region: parsed };
     }),
     nodes: nodes.output,
+    releases: v.parse(v.fallback(releasesSchema, {}), outputs["releases"]),
   };
 }
