@@ -338,6 +338,8 @@ const pureFolders = [
   "scripts/bench/record.ts",
   "scripts/bench/statistics.ts",
   "scripts/bench/table.ts",
+  "scripts/preview/",
+  "scripts/report/",
   "scripts/policy/annotations.ts",
   "scripts/policy/derp-part.ts",
   "scripts/policy/diff.ts",

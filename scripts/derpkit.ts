@@ -21,6 +21,7 @@ const developing: Readonly<Record<string, Load>> = {
 const commands: Readonly<Record<string, Load>> = {
   start: () => import("./start.ts"),
   plan: () => import("./plan.ts"),
+  preview: () => import("./preview.ts"),
   verify: () => import("./verify.ts"),
   derpmap: () => import("./derpmap.ts"),
   retire: () => import("./retire.ts"),
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, Load>> = {
   gate: () => import("./gate.ts"),
   keys: () => import("./keys.ts"),
   policy: () => import("./policy.ts"),
+  report: () => import("./report.ts"),
   pulumi: () => import("./pulumi.ts"),
   ...(import.meta.filename.endsWith(".ts") ? developing : {}),
 };

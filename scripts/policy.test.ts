@@ -231,6 +231,51 @@ test(
   },
 );
 
+test("a preview shows the map that an up would give, and what only the cloud knows as that", async (t) => {
+  const project = startProject(t, { "Pulumi.prod.yaml": stackOfTwo, "policy.hujson": policy });
+  const args = ["--stack", "prod", "--policy", "policy.hujson"];
+  const addresses = { IPv4: "(known after up)", IPv6: "none" };
+  const Regions = structuredClone(map("alfa", "bravo").Regions);
+  for (const region of Object.values(Regions)) Object.assign(Object(region).Nodes[0], addresses);
+  const nodes = [nodeOf(901, "alfa"), nodeOf(902, "bravo")];
+  project.write("preview.json", { ok: true, outputs: { derpMap: { Regions }, nodes, unverified: [] } });
+  const preview = ["--preview", "preview.json"];
+  const shown = await run(project, "diff", ...args, ...preview, "--exit-zero", "--json");
+  assert.equal(shown.status, 0, shown.stderr);
+  assert.deepEqual(JSON.parse(shown.stdout).changes, [
+    { what: "region 901 alfa", words: "added" },
+    { what: "region 901 alfa", words: "node 901a at 901a.example.com, IPv4 (known after up), IPv6 none" },
+    { what: "region 902 bravo", words: "added" },
+    { what: "region 902 bravo", words: "node 902a at 902a.example.com, IPv4 (known after up), IPv6 none" },
+  ]);
+  const known = structuredClone(map("alfa").Regions);
+  Object.assign(Object(known["901"]).Nodes[0], { IPv4: "8.8.8.8", IPv6: "none" });
+  project.write("policy.hujson", { derpMap: { Regions: known } });
+  const moved = await run(project, "diff", ...args, ...preview);
+  assert.equal(moved.status, 1);
+  assert.match(moved.stdout, /^region 901 alfa: node 901a IPv4 "8\.8\.8\.8" -> "\(known after up\)"$/m);
+  assert.match((await run(project, "push", ...args, ...preview)).stderr, /\[usage\]/);
+  project.write("preview.json", { ok: false, error: { code: "pulumi-failed" } });
+  assert.match(
+    (await run(project, "diff", ...args, ...preview)).stderr,
+    /preview\.json: .*\[derpmap-invalid\]/,
+  );
+});
+
+test("a region that was pushed and has left the stack is ours as well, if --base says so", async (t) => {
+  const project = startProject(t, {
+    "Pulumi.prod.yaml": stackOfTwo,
+    "policy.hujson": { derpMap: map("alfa", "bravo") },
+  });
+  project.write("base.json", map("alfa", "bravo"));
+  project.write("preview.json", {
+    outputs: { derpMap: map("alfa"), nodes: [nodeOf(901, "alfa")], unverified: [] },
+  });
+  const args = ["--stack", "prod", "--policy", "policy.hujson", "--preview", "preview.json"];
+  const { stdout } = await run(project, "diff", ...args, "--base", "base.json");
+  assert.match(stdout, /^region 902 bravo: removed$/m);
+});
+
 test("a policy file in a repository is patched in its place", async (t) => {
   const project = startProject(t, { "policy.hujson": policy, "map.json": map("alfa") });
   const args = ["--policy", "policy.hujson", "--derpmap", "map.json"];

@@ -2,12 +2,22 @@
 import process from "node:process";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
+import type { StackFile } from "./cli/stack-file.ts";
 import { withStep } from "./cli/with-step.ts";
 import { annotateError, renderAnnotation } from "./policy/annotations.ts";
+import type { DerpPart } from "./policy/derp-part.ts";
 import { type Change, renderChange } from "./policy/diff.ts";
 import { mergePolicy, type Ours, parsePolicy } from "./policy/merge.ts";
 import { type OpenPlace, openPlace, type PlaceFlags, type Scope } from "./policy/open-place.ts";
-import { parseIds, readBaseFile, readMapFile, readStackMap } from "./policy/ours.ts";
+import {
+  describeNewNodes,
+  parseIds,
+  readBaseFile,
+  readMapFile,
+  readPreviewedMap,
+  readStackMap,
+  type Wish,
+} from "./policy/ours.ts";
 import { compare, push, revert } from "./policy/push.ts";
 import { readPolicyFile, writePolicyFile } from "./policy/text-file.ts";
 
@@ -29,12 +39,18 @@ export const command: Command = {
     "tailnet (default -). docs/policy.md has the rest.",
     "",
     "  npm run policy -- diff --stack prod",
+    "  npm run policy -- diff --stack prod --preview preview.json --exit-zero",
     "  npm run policy -- push --derpmap map.json",
     "  npm run policy -- merge --policy policy.hujson --derpmap map.json --out policy.hujson",
   ].join("\n"),
   flags: {
     stack: { type: "string", value: "NAME", help: "a stack of Pulumi's: map and ids are its outputs" },
     derpmap: { type: "string", value: "FILE", help: "the derpMap as JSON; - is standard input" },
+    preview: {
+      type: "string",
+      value: "FILE",
+      help: "diff, with --stack: the map that the next up would give, from `npm run preview -- --json`",
+    },
     owned: {
       type: "string",
       value: "IDS",
@@ -120,7 +136,8 @@ async function runDiff(context: CommandContext): Promise<ExitStatus> {
   const { flags, out, signal } = context;
   const { place, ours } = await prepare(context, "policy_file:read");
   // Without a base, too, one wants to see what differs; a push will ask for more.
-  const { changes, adopted } = await compare(place, { ...ours, adopt: true }, signal);
+  const { changes: differences, adopted } = await compare(place, { ...ours, adopt: true }, signal);
+  const changes = flags["preview"] === undefined ? differences : withNewNodes(differences, ours);
   if (!ours.adopt && adopted.length > 0) {
     out.note(
       `It is not known what was pushed last, so a push needs --base or --adopt for ${adopted.join(", ")}.`,
@@ -130,6 +147,11 @@ async function runDiff(context: CommandContext): Promise<ExitStatus> {
   if (changes.length === 0) out.line(`${place.name}: as it should be`);
   out.document({ ok: changes.length === 0, changes });
   return changes.length === 0 || flags["exit-zero"] === true ? 0 : 1;
+}
+
+/** Behind what says that a region is new, its nodes. */
+function withNewNodes(changes: readonly Change[], ours: Ours): Change[] {
+  return changes.flatMap((change) => [change, ...describeNewNodes(ours, [change])]);
 }
 
 async function runCheck(context: CommandContext): Promise<ExitStatus> {
@@ -173,29 +195,43 @@ async function runRevert(context: CommandContext): Promise<ExitStatus> {
 }
 
 async function prepare(context: CommandContext, scope: Scope): Promise<OpenPlace & { readonly ours: Ours }> {
-  const { flags, out, signal } = context;
+  const { flags } = context;
   const [map, base, owned] = [textOf(flags["derpmap"]), textOf(flags["base"]), textOf(flags["owned"])];
   if ((map === undefined) === (flags["stack"] === undefined))
     throw usage("Give either --stack or --derpmap.");
   if (flags["out"] !== undefined) throw usage("--out is for merge.");
+  if (flags["preview"] !== undefined && (context.positionals[0] !== "diff" || map !== undefined)) {
+    throw usage("--preview is for diff, with --stack: what is only planned is not pushed.");
+  }
   const ids = owned === undefined ? undefined : parseIds(owned);
   const open = await openPlace(placeFlags(context), scope);
-  const { stackFile, keep } = open;
-  const kept = await keep.readBases();
-  const wish =
-    stackFile === undefined
-      ? await readMapFile(map ?? "", signal)
-      : await readStackMap(stackFile, kept, {
-          allowUnverified: flags["allow-unverified"] === true,
-          warn: (message) => out.note(`warning: ${message}`),
-        });
+  const kept = await open.keep.readBases();
+  const given = base === undefined ? undefined : [await readBaseFile(base)];
+  // What was pushed before and has left the stack is ours as well.
+  const wish = await readWish(context, open.stackFile, [...kept, ...(given ?? [])]);
   const ours: Ours = {
     wanted: wish.wanted,
     owned: ids ?? wish.owned,
-    bases: base === undefined ? kept : [await readBaseFile(base)],
+    bases: given ?? kept,
     adopt: flags["adopt"] === true,
   };
   return { ...open, ours };
+}
+
+async function readWish(
+  { flags, out, signal }: CommandContext,
+  stackFile: StackFile | undefined,
+  pushed: readonly DerpPart[],
+): Promise<Wish> {
+  if (stackFile === undefined) return await readMapFile(textOf(flags["derpmap"]) ?? "", signal);
+  const options = {
+    allowUnverified: flags["allow-unverified"] === true,
+    warn: (message: string) => out.note(`warning: ${message}`),
+  };
+  const preview = textOf(flags["preview"]);
+  return preview === undefined
+    ? await readStackMap(stackFile, pushed, options)
+    : await readPreviewedMap(preview, stackFile, pushed, options);
 }
 
 function placeFlags({ flags, out }: CommandContext): PlaceFlags {

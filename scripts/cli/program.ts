@@ -128,7 +128,12 @@ type Reply<Response> = (error: unknown, response?: Response) => void;
 
 /** Turns the wire's form of properties into plain values: keys sorted, unknown values and secrets as words. */
 export function readable(properties: { toJavaScript(): object } | undefined): Properties {
-  return JSON.parse(JSON.stringify(properties?.toJavaScript() ?? {}), (_, value: unknown) => {
+  return readableValue(properties?.toJavaScript() ?? {});
+}
+
+/** The same of properties that came as JSON, as the engine logs them. */
+export function readableValue(properties: object): Properties {
+  return JSON.parse(JSON.stringify(properties), (_, value: unknown) => {
     if (value === pulumi.runtime.unknownValue) return knownAfterUp;
     return pulumi.runtime.isRpcSecret(value) ? "[secret]" : value;
   });

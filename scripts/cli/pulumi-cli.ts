@@ -136,7 +136,7 @@ async function runPulumi(args: readonly string[], cwd: string, input: string | u
 }
 
 /** The CLI's own words for what went wrong. It does not repeat what it was given; should it ever, that is left out. */
-function whatItSays(stderr: string, input: string | undefined): string {
+export function whatItSays(stderr: string, input?: string): string {
   const plain = stripVTControlCharacters(stderr);
   const lines = plain.split("\n").filter((line) => line.startsWith("error: "));
   const words = lines.length === 0 ? plain : lines.map((line) => line.slice("error: ".length)).join("; ");

@@ -6,10 +6,12 @@ import { readText } from "../../relay/config/files.ts";
 import { KitError } from "../../relay/errors.ts";
 import { regionsOf } from "../../infra/derpmap/derp-map.ts";
 import type { StackFile } from "../cli/stack-file.ts";
-import { readStackFleet } from "../cli/stack-fleet.ts";
+import { type FleetOutputs, parseOutputs, readStackFleet } from "../cli/stack-fleet.ts";
 import { publishedMap } from "../derpmap/collect.ts";
 import { type DerpPart, regionKey, type RegionKey } from "./derp-part.ts";
 import { parsePart, parseWanted } from "./map-file.ts";
+import type { Change } from "./diff.ts";
+import { isObject, type Json } from "./jwcc/tree.ts";
 import type { Ours } from "./merge.ts";
 
 /** What is to be pushed, and whose ids that are. */
@@ -49,10 +51,53 @@ export interface StackWishOptions {
 export async function readStackMap(
   stackFile: StackFile,
   pushed: readonly DerpPart[],
-  { allowUnverified, warn }: StackWishOptions,
+  options: StackWishOptions,
 ): Promise<Wish> {
-  const where = `stack ${stackFile.stack}`;
-  const fleet = await readStackFleet(stackFile, warn);
+  const fleet = await readStackFleet(stackFile, options.warn);
+  return wishOf(fleet, `stack ${stackFile.stack}`, pushed, options, parseWanted);
+}
+
+/**
+ * Reads what a stack's next `up` would leave, from what `npm run preview -- --json` wrote. Ours are the same ids. What only
+ * the cloud knows stands in the map as it does in the preview, so that the map can be looked at and not be pushed.
+ *
+ * @throws KitError `file-unreadable`, `derpmap-invalid`, `derpmap-unfit`
+ */
+export async function readPreviewedMap(
+  file: string,
+  stackFile: StackFile,
+  pushed: readonly DerpPart[],
+  options: StackWishOptions,
+): Promise<Wish> {
+  const outputs = parsePreview(await readText(file), file);
+  return wishOf(
+    parseOutputs(outputs, stackFile),
+    `the preview of stack ${stackFile.stack}`,
+    pushed,
+    options,
+    parsePart,
+  );
+}
+
+function parsePreview(json: string, file: string): Readonly<Record<string, unknown>> {
+  try {
+    const { outputs }: { outputs?: unknown } = Object(JSON.parse(json));
+    if (Object(outputs) === outputs) return { ...Object(outputs) };
+  } catch {
+    // Said below.
+  }
+  const fix =
+    "Give the document that `npm --silent run preview -- --stack NAME --json` writes; a preview that failed has no map.";
+  throw new KitError("derpmap-invalid", { where: file, message: "This is no preview of a stack.", fix });
+}
+
+function wishOf(
+  fleet: FleetOutputs,
+  where: string,
+  pushed: readonly DerpPart[],
+  { allowUnverified, warn }: StackWishOptions,
+  parse: (json: string, name: string) => DerpPart,
+): Wish {
   const map = publishedMap(fleet, allowUnverified);
   const held = fleet.unverified.map(({ id, region, reason }) => ({
     path: `region ${id} (${region.RegionCode})`,
@@ -65,7 +110,7 @@ export async function readStackMap(
     const fix = "Let `pulumi up` pass their gates; --allow-unverified publishes them nevertheless.";
     throw new KitError("derpmap-unfit", { where, fix, problems: held });
   }
-  const wanted = parseWanted(JSON.stringify(map), `the map of ${where}`);
+  const wanted = parse(JSON.stringify(map), `the map of ${where}`);
   const ids = fleet.nodes.map(({ regionId }) => String(regionId));
   return {
     wanted,
@@ -85,6 +130,31 @@ export function parseIds(ids: string): ReadonlySet<RegionKey> {
     throw new KitError("usage", { message: "--owned takes ids with commas between them, as in 901,902." });
   });
   return new Set(keys);
+}
+
+/**
+ * What is still to be told of regions that are new in a previewed map: where their nodes are to be found, as far as that is
+ * known.
+ */
+export function describeNewNodes({ wanted }: Wish, changes: readonly Change[]): Change[] {
+  return changes
+    .filter(({ words }) => words === "added")
+    .flatMap(({ what }) => {
+      const id = /^region (\d+)/.exec(what)?.[1] ?? "";
+      const region = wanted.regions.get(id);
+      const nodes = isObject(region) && Array.isArray(region["Nodes"]) ? region["Nodes"] : [];
+      return nodes.filter(isObject).map((node) => {
+        const [name, host, ipv4, ipv6] = ["Name", "HostName", "IPv4", "IPv6"].map((field) =>
+          textOf(node[field]),
+        );
+        return { what, words: `node ${name} at ${host}, IPv4 ${ipv4}, IPv6 ${ipv6}` };
+      });
+    });
+}
+
+/** Where a node has no text, clients ask DNS. */
+function textOf(field: Json | undefined): string {
+  return typeof field === "string" && field !== "" ? field : "by its name";
 }
 
 function idsOf({ regions }: DerpPart): ReadonlySet<RegionKey> {
