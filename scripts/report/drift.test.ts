@@ -70,7 +70,7 @@ test("what only the signing key can tell is no drift, and is said", () => {
   });
   assert.deepEqual(
     [cloud?.verdict, cloud?.summary],
-    ["as described", "as described; 1 object of releases not compared, as that takes the signing key"],
+    ["as described", "as described; 1 resource not compared, as that takes the signing key"],
   );
 });
 

@@ -33,7 +33,7 @@ function judgeClouds(json: string | undefined): DriftPart[] {
   );
   const open = changes.length - certain.length;
   const passed =
-    open === 0 ? "" : `; ${plural(open, "object")} of releases not compared, as that takes the signing key`;
+    open === 0 ? "" : `; ${plural(open, "resource")} not compared, as that takes the signing key`;
   return [
     judge(names.cloud, cloud ?? [], "difference", passed),
     types.some(isDns)
