@@ -2,6 +2,7 @@
  * Clouds on loopback, and stand-ins for their Pulumi providers: a program of its own that DERPKIT_SIMCLOUD names the
  * folder of, its npm dependencies installed.
  */
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -71,6 +72,17 @@ export interface Clouds extends AsyncDisposable {
   calls(): Promise<readonly CloudCall[]>;
   forgetCalls(): Promise<void>;
   fail(fault: Fault): Promise<void>;
+  /** Changes or removes an object behind the engine's back. */
+  drift(what: Drift): Promise<void>;
+}
+
+export interface Drift {
+  readonly cloud: "aws" | "hetzner" | "cloudflare";
+  /** As the state names it. */
+  readonly kind: string;
+  readonly id: unknown;
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly remove?: true;
 }
 
 /**
@@ -119,6 +131,7 @@ export async function startClouds(
     calls: async () => (await ask("GET", "/events")) as CloudCall[],
     forgetCalls: async () => void (await ask("DELETE", "/events")),
     fail: async (fault) => void (await ask("POST", "/faults", fault)),
+    drift: async (what) => assert.deepEqual(await ask("POST", "/drift", what), { ok: true }),
     async [Symbol.asyncDispose]() {
       process.off("exit", kill);
       const ended = once(child, "exit");

@@ -1,7 +1,7 @@
 /** What the updaters of machines say that take whatever comes: the machines do not boot here, and relays on loopback show it. */
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import timers from "node:timers/promises";
+import { writeWhole } from "../relay/config/files.ts";
 import { decodeManifest } from "../relay/updater/manifest.ts";
 import { decodeSecretsDocument, secretsFile } from "../relay/updater/secrets-document.ts";
 import type { CloudFleet } from "./cloud-fleet.ts";
@@ -17,7 +17,10 @@ export interface StandInUpdater {
 const pollMs = 250;
 
 /** A file of the fleet's bucket, if it is there and small. @param name with the region's folder */
-export async function readDelivered(fleet: CloudFleet, name: string): Promise<Buffer | undefined> {
+export async function readDelivered(
+  fleet: Pick<CloudFleet, "clouds">,
+  name: string,
+): Promise<Buffer | undefined> {
   const [bucket] = (await fleet.clouds.state()).aws.s3;
   const text = bucket?.objects.find(({ key }) => key === name)?.text;
   return text === undefined ? undefined : Buffer.from(text);
@@ -37,7 +40,11 @@ export async function upWithUpdaters(
   return up.exitCode;
 }
 
-async function takeWhatComes(fleet: CloudFleet, { region, node, statusFile }: StandInUpdater): Promise<void> {
+/** Has an updater say that it runs what is delivered now. */
+export async function takeWhatComes(
+  fleet: Pick<CloudFleet, "clouds">,
+  { region, node, statusFile }: StandInUpdater,
+): Promise<void> {
   const manifest = await readDelivered(fleet, `${region}/manifest.json`);
   const secrets = await readDelivered(fleet, `${region}/${secretsFile(node)}`);
   const status = {
@@ -50,5 +57,5 @@ async function takeWhatComes(fleet: CloudFleet, { region, node, statusFile }: St
     refusals: [],
     at: new Date().toISOString(),
   };
-  await writeFile(statusFile, JSON.stringify(status));
+  await writeWhole(statusFile, JSON.stringify(status), 0o644);
 }
