@@ -83,12 +83,18 @@ test("one that drains by its score is measured like any other, and counts a hund
     return { id: 901 + index, code: `r${index}`, name: "R", state, nodes: [node(`90${index + 1}a`)] };
   });
   const { HomeParams, Regions } = buildDerpMap(regions, { drainBy: "score" });
-  assert.deepEqual(HomeParams, { RegionScore: { 901: 100 } });
+  assert.deepEqual(HomeParams, { RegionScore: { 901: 100, 902: 1, 903: 1 } });
   assert.deepEqual(
     ["901", "902", "903"].map((id) => Regions[id]?.NoMeasureNoHome),
     [undefined, true, undefined],
   );
-  assert.equal("HomeParams" in buildDerpMap(regions.slice(1), { drainBy: "score" }), false);
+});
+
+test("the score of a region that drains no more is taken back: clients keep one of which they are told nothing", () => {
+  const region = { id: 901, code: "alfa", name: "Alfa", state: "serving", nodes: [node("901a")] } as const;
+  assert.deepEqual(buildDerpMap([region], { drainBy: "score" }).HomeParams, { RegionScore: { 901: 1 } });
+  assert.equal("HomeParams" in buildDerpMap([region]), false);
+  assert.equal("HomeParams" in buildDerpMap([], { drainBy: "score" }), false);
 });
 
 test("Tailscale's regions are left out all at once or one by one, before ours", () => {

@@ -54,6 +54,8 @@ export interface MapPolicy {
 
 /** Whoever is at home there finds any other region better. */
 const drainScore = 100;
+/** A region that is measured as it is. Clients keep a score of which they are told no more, so that it has to be said. */
+const plainScore = 1;
 
 /**
  * Builds the derpMap of regions: ids ascending, nodes in the given order, which is the order in which clients try them.
@@ -65,9 +67,8 @@ export function buildDerpMap<Text>(
   { drainBy = "noMeasureNoHome", omitDefaultRegions = false, dropTailscaleRegions = [] }: MapPolicy = {},
 ): DerpMap<Text> {
   const ascending = [...regions].sort((a, b) => a.id - b.id);
-  const scored = drainBy === "score" ? ascending.filter(({ state }) => state === "draining") : [];
   return {
-    ...(scored.length > 0 ? { HomeParams: buildScores(scored) } : {}),
+    ...(drainBy === "score" && ascending.length > 0 ? { HomeParams: buildScores(ascending) } : {}),
     ...(omitDefaultRegions ? { OmitDefaultRegions: true } : {}),
     // Whole numbers as keys are in ascending order in every object.
     Regions: Object.fromEntries<DerpRegion<Text> | null>([
@@ -77,8 +78,11 @@ export function buildDerpMap<Text>(
   };
 }
 
-function buildScores(regions: readonly Pick<MapRegion, "id">[]): HomeParams {
-  return { RegionScore: Object.fromEntries(regions.map(({ id }) => [String(id), drainScore])) };
+function buildScores(regions: readonly Pick<MapRegion, "id" | "state">[]): HomeParams {
+  const scores = regions.map(
+    ({ id, state }) => [String(id), state === "draining" ? drainScore : plainScore] as const,
+  );
+  return { RegionScore: Object.fromEntries(scores) };
 }
 
 /** Builds a region's part of the map. Nobody makes a canary their home, nor one that drains; both can be reached. */
