@@ -2,11 +2,18 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import timers from "node:timers/promises";
+import type { DerpMap } from "../infra/derpmap/derp-map.ts";
 import { orGiveUp } from "../relay/client/failure.ts";
 
 /** A packet that is not back by then was lost. */
 const answerMs = 2_000;
 const everyMs = 50;
+/** It looks at names and at ports that are not there, and waits for each. */
+const regionMs = 60_000;
+
+interface Status {
+  readonly Self: { readonly TailscaleIPs: [string, ...string[]]; readonly Relay: string };
+}
 
 export class TailscaleClient {
   readonly #socket: string;
@@ -18,10 +25,35 @@ export class TailscaleClient {
 
   /** Its address in the tailnet. */
   async address(): Promise<string> {
-    const { Self } = JSON.parse(await this.#ask("GET", "status", AbortSignal.timeout(answerMs))) as {
-      Self: { TailscaleIPs: [string, ...string[]] };
-    };
-    return Self.TailscaleIPs[0];
+    return (await this.#status()).Self.TailscaleIPs[0];
+  }
+
+  /** The code of the region that is its home; empty as long as it has none. */
+  async home(): Promise<string> {
+    return (await this.#status()).Self.Relay;
+  }
+
+  /** As it has it from its control server. */
+  async derpMap(): Promise<DerpMap> {
+    return JSON.parse(await this.#ask("GET", "derpmap", AbortSignal.timeout(answerMs))) as DerpMap;
+  }
+
+  /** What it finds out about a region, as `tailscale debug derp` does. @param code of the region */
+  async debugRegion(code: string): Promise<{ readonly Info: readonly string[] | null }> {
+    const what = `debug-derp-region?region=${encodeURIComponent(code)}`;
+    return JSON.parse(await this.#ask("POST", what, AbortSignal.timeout(regionMs))) as { Info: string[] };
+  }
+
+  /** Bytes that it has sent and received, by their way: `derp`, `direct_ipv4` and others. */
+  async bytesByPath(): Promise<ReadonlyMap<string, number>> {
+    const metrics = await this.#ask("GET", "usermetrics", AbortSignal.timeout(answerMs));
+    const sums = new Map<string, number>();
+    for (const [, path = "", count] of metrics.matchAll(
+      /^tailscaled_(?:in|out)bound_bytes_total\{path="(\w+)"\} (\S+)$/gm,
+    )) {
+      sums.set(path, (sums.get(path) ?? 0) + Number(count));
+    }
+    return sums;
   }
 
   /**
@@ -36,7 +68,7 @@ export class TailscaleClient {
     const stop = new AbortController();
     const ask = async (): Promise<void> => {
       while (!stop.signal.aborted) {
-        void this.#ping(address, AbortSignal.any([stop.signal, AbortSignal.timeout(answerMs)]))
+        void this.ping(address, AbortSignal.any([stop.signal, AbortSignal.timeout(answerMs)]))
           .then(() => heard.resolve(performance.now()))
           .catch(() => {});
         await timers.setTimeout(everyMs);
@@ -50,12 +82,20 @@ export class TailscaleClient {
     }
   }
 
-  /** TSMP: within the tunnel, so that the peer has to have decrypted it. */
-  async #ping(address: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Sends one packet and waits for its answer. TSMP: within the tunnel, so that the peer has to have decrypted it.
+   *
+   * @throws Error if there is none
+   */
+  async ping(address: string, signal: AbortSignal): Promise<void> {
     const { Err } = JSON.parse(await this.#ask("POST", `ping?ip=${address}&type=TSMP`, signal)) as {
       Err?: string;
     };
     if (Err !== undefined && Err !== "") throw new Error(Err);
+  }
+
+  async #status(): Promise<Status> {
+    return JSON.parse(await this.#ask("GET", "status", AbortSignal.timeout(answerMs))) as Status;
   }
 
   #ask(method: string, what: string, signal: AbortSignal): Promise<string> {
