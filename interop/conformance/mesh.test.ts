@@ -8,6 +8,7 @@ import { generatePrivateKey, type NodeKey, publicKeyOf } from "../../relay/crypt
 import { FrameType, PeerGoneReason } from "../../relay/protocol/frame.ts";
 import { discoPacket } from "../../relay/testing/cast.ts";
 import { type Client, type Frame, join, type JoinOptions } from "./client.ts";
+import { patienceMs } from "./incoming.ts";
 import { metricsBecome } from "./metrics.ts";
 import {
   createFiles,
@@ -284,7 +285,8 @@ perRelay(
     const [active, passive] = await startMesh(t, kind);
     const alice = await join({ t, relay: active });
     const bob = await join({ t, relay: passive });
-    await metricsBecome(active, { derp_clients_remote: 2 });
+    // A relay that finds no other at its first look tries again after five seconds.
+    await metricsBecome(active, { derp_clients_remote: 2 }, 3 * patienceMs);
     alice.send(bob, "over the mesh");
     await bob.receives(alice, "over the mesh");
     // The way back is unknown to the passive one: only who watches forwards.
