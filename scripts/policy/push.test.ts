@@ -224,6 +224,21 @@ test("a policy that is refused says why, in the service's words and without a se
   }
 });
 
+test("a member of the map that the service does not know is no riddle: what to do without it is said", async (t) => {
+  for (const [words, fix] of [
+    [{ message: 'json: unknown field "HomeParams"' }, /take `derpkit:drainBy: score` out of the stack/],
+    [
+      { message: "invalid derpMap", data: [{ errors: ["noMeasureNoHome: unknown"] }] },
+      /leave no region a canary/,
+    ],
+    [{ message: "no" }, /Mend what it names/],
+  ] as const) {
+    const { service, pushed } = await stage(t);
+    service.fault = faultAt("POST acl/validate", reply(422, JSON.stringify(words)));
+    assert.match(await failure(pushed(part("alfa")), "policy-refused"), fix);
+  }
+});
+
 test("warnings are told and are in nobody's way", async (t) => {
   const { service, api, keep } = await stage(t);
   const data = [{ user: "a@example.com", warnings: ["group is empty"] }];

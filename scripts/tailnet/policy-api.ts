@@ -218,8 +218,10 @@ export class PolicyApi implements PolicyPlace {
   /** What the policy service says against a policy, in its own words. */
   #refusal({ status, body }: HttpReply): KitError {
     const { message = "", errors = [] } = parseAnswer(body) ?? {};
+    const fix = findWayAround([message, ...errors.map((error) => error.message)].join("\n"));
     return new KitError("policy-refused", {
       where: this.name,
+      ...(fix === undefined ? {} : { fix }),
       message: this.#clean(message === "" ? `The policy service answers ${status}.` : message),
       problems: errors.map(({ path, message: words }) => ({
         path: this.#clean(path),
@@ -241,6 +243,22 @@ export class PolicyApi implements PolicyPlace {
 function hujson(text: string, headers: Readonly<Record<string, string>> = {}): Request {
   const type = { "Content-Type": "application/hujson", Accept: "application/hujson" };
   return { method: "POST", headers: { ...type, ...headers }, body: text, maxBytes: maxAnswerBytes };
+}
+
+/**
+ * What to do without a member of the derpMap that the service turns out not to take: that it takes these is documented nowhere.
+ *
+ * @param words of the service
+ * @returns undefined if they name none
+ */
+function findWayAround(words: string): string | undefined {
+  if (/HomeParams|RegionScore/i.test(words)) {
+    return "The service does not take scores: take `derpkit:drainBy: score` out of the stack, so that a region drains by NoMeasureNoHome.";
+  }
+  if (/NoMeasureNoHome/i.test(words)) {
+    return "The service does not take NoMeasureNoHome: have regions drain by `derpkit:drainBy: score`, and leave no region a canary: make it serve, or retire it.";
+  }
+  return undefined;
 }
 
 /** 400 and 422 are about the policy that was sent. */
