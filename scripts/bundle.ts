@@ -9,7 +9,7 @@ import type { FleetConfig } from "../infra/config/fleet.ts";
 import { readText } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import { describeFile, type ManifestFile } from "../relay/updater/manifest.ts";
-import { publishRegionBundle } from "../infra/delivery/region-bundle.ts";
+import { configuredContent, publishRegionBundle } from "../infra/delivery/region-bundle.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "../infra/delivery/machine-files.ts";
 import { type RelayBundle, relayBundle, updaterBundle } from "../infra/delivery/relay-bundle.ts";
 import { fetchRuntimes, runtimeCache } from "../infra/delivery/runtime-archive.ts";
@@ -154,14 +154,13 @@ async function writeBundles(
   signingKey: KeyObject,
 ): Promise<WrittenBundle[]> {
   const written: WrittenBundle[] = [];
-  for (const { code: region, admission, clientRate, cloud, state } of regions) {
+  for (const config of regions) {
+    const { code: region, cloud } = config;
     const own = nodes.filter(({ regionCode }) => regionCode === region);
     const folder = `dist/bundles/${region}`;
     const machines = machinesOf.get(region);
     const trustedKeys = cloud === "local" ? undefined : all;
-    const { allow } = admission;
-    const draining = state === "draining";
-    const content = { stack, region, relay, allow, clientRate, draining, machines, nodes: own, trustedKeys };
+    const content = { ...configuredContent(config), stack, relay, machines, nodes: own, trustedKeys };
     const bundle = await publishRegionBundle(content, path.join(root, folder), signingKey);
     written.push({ region, folder, files: [...bundle].map(([name, bytes]) => describeFile(name, bytes)) });
   }

@@ -1,7 +1,7 @@
 /** `npm run derpmap`: the derpMap of one or more stacks, checked, for who reads it. */
 import { resolve } from "node:path";
 import { regionsOf } from "../infra/derpmap/derp-map.ts";
-import { isErrno, writeWhole } from "../relay/config/files.ts";
+import { writeNamed } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { collectMap, type Unverified } from "./derpmap/collect.ts";
@@ -55,7 +55,7 @@ async function run({ flags, out }: CommandContext): Promise<ExitStatus> {
   const text = renderMap(map, format);
   const { out: file } = flags;
   if (typeof file === "string") {
-    await write(resolve(file), text);
+    await writeNamed(resolve(file), `${text}\n`);
     out.line(`${file}: ${regionsOf(map).length} regions, ${format}`);
   } else if (!out.json) out.line(text);
   const shown = unverified.map((region) => ({ ...region, included: allowUnverified }));
@@ -75,14 +75,6 @@ function describeUnverified({ owner, id, code, reason }: Unverified, isIncluded:
   return isIncluded
     ? `WARNING: ${which} IS IN THE MAP AND NOT VERIFIED: ${reason}. Clients may make it their home; nobody has seen it serve.`
     : `${which} is left out: ${reason}. --allow-unverified has it in the map.`;
-}
-
-async function write(file: string, text: string): Promise<void> {
-  try {
-    await writeWhole(file, `${text}\n`, 0o644);
-  } catch (cause) {
-    throw isErrno(cause) ? new KitError("file-unreadable", { where: file, cause }) : cause;
-  }
 }
 
 function readFormat(text: CommandContext["flags"][string]): Format {

@@ -151,7 +151,7 @@ async function runDiff(context: CommandContext): Promise<ExitStatus> {
 
 /** Behind what says that a region is new, its nodes. */
 function withNewNodes(changes: readonly Change[], ours: Ours): Change[] {
-  return changes.flatMap((change) => [change, ...describeNewNodes(ours, [change])]);
+  return changes.flatMap((change) => [change, ...describeNewNodes(ours, change)]);
 }
 
 async function runCheck(context: CommandContext): Promise<ExitStatus> {

@@ -1,15 +1,20 @@
 /** `npm run preview`: what `up` would change, by Pulumi's engine and with what the clouds say, as a document for reports. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
-import { isErrno } from "../relay/config/files.ts";
+import { readIfThere } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { knownAfterUp, readableValue } from "./cli/program.ts";
-import { spawnPulumi, whatItSays } from "./cli/pulumi-cli.ts";
+import { spawnForProgram, whatItSays } from "./cli/pulumi-cli.ts";
 import { resolveStack, type StackFile } from "./cli/stack-file.ts";
-import { type LoggedPreview, type PlannedChange, readEngineLog } from "./preview/engine-events.ts";
+import {
+  type LoggedPreview,
+  type PlannedChange,
+  readEngineLog,
+  renderResource,
+} from "./preview/engine-events.ts";
 
 export const command: Command = {
   name: "preview",
@@ -50,9 +55,9 @@ async function run({ flags, out, signal }: CommandContext): Promise<ExitStatus> 
 }
 
 /** `update  hcloud:index/server:Server derp-901-901a-server (labels)`. */
-function renderChange({ op, type, name, properties, certain }: PlannedChange): string {
-  const which = properties.length === 0 ? "" : ` (${properties.join(", ")})`;
-  return `${op.padEnd(7)} ${type} ${name}${which}${certain ? "" : ", if at all: what is signed is not known"}`;
+function renderChange(change: PlannedChange): string {
+  const doubt = change.certain ? "" : ", if at all: what is signed is not known";
+  return `${change.op.padEnd(7)} ${renderResource(change)}${doubt}`;
 }
 
 /**
@@ -70,27 +75,30 @@ async function preview(
   try {
     const log = join(folder, "events");
     const args = ["preview", "--stack", stack, "--non-interactive", "--color", "never", "--event-log", log];
-    const { child, ended } = spawnPulumi(refresh ? [...args, "--refresh"] : args, {
-      cwd: root,
-      env: {
-        ...process.env,
-        // The language host runs the `node` that is first in PATH.
-        PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        // The CLI has --event-log only then; its own Automation API does the same.
-        PULUMI_DEBUG_COMMANDS: "true",
+    const { child, ended } = spawnForProgram(
+      refresh ? [...args, "--refresh"] : args,
+      {
+        cwd: root,
+        env: {
+          ...process.env,
+          PULUMI_SKIP_UPDATE_CHECK: "true",
+          // The CLI has --event-log only then; its own Automation API does the same.
+          PULUMI_DEBUG_COMMANDS: "true",
+        },
+        stdio: ["ignore", json ? 2 : 1, "pipe"],
       },
-      stdio: ["ignore", json ? 2 : 1, "pipe"],
-    });
+      signal,
+    );
     let said = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       said += text;
       process.stderr.write(text);
     });
-    signal.addEventListener("abort", () => signal.reason === "SIGTERM" && child.kill("SIGTERM"));
     const [status] = await ended;
     signal.throwIfAborted();
-    const logged = readEngineLog(await readLog(log), { unknown: knownAfterUp, readable: readableValue });
+    // The CLI makes no log if it fails before its engine begins.
+    const events = (await readIfThere(log)) ?? "";
+    const logged = readEngineLog(events, { unknown: knownAfterUp, readable: readableValue });
     if (status === 0) return logged;
     const errors = logged.remarks.filter(({ severity }) => severity === "error");
     const why = errors.length > 0 ? errors.map(({ text }) => text).join("\n") : whatItSays(said);
@@ -100,15 +108,5 @@ async function preview(
     });
   } finally {
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** The CLI makes no log if it fails before its engine begins. */
-async function readLog(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return "";
-    throw error;
   }
 }

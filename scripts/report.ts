@@ -1,7 +1,7 @@
 /** `npm run report`: what other commands wrote with --json, as one page for a pull request or an issue. */
 import { join } from "node:path";
 import process from "node:process";
-import { isErrno, readIfThere, writeWhole } from "../relay/config/files.ts";
+import { readIfThere, writeNamed } from "../relay/config/files.ts";
 import { KitError } from "../relay/errors.ts";
 import type { Command, CommandContext, ExitStatus } from "./cli/command.ts";
 import { type Documents, reportCheck } from "./report/check.ts";
@@ -44,7 +44,7 @@ async function run({ flags, positionals, out }: CommandContext): Promise<ExitSta
     stack,
   );
   const page = renderReport(renderMarker(kind, stack), title, sections, renderFoot(process.env));
-  await write(file, page);
+  await writeNamed(file, page);
   for (const { title: what, summary } of sections) out.line(`${what}: ${summary}`);
   out.document({ ok, ...document });
   return ok ? 0 : 1;
@@ -93,14 +93,6 @@ function renderFoot(env: NodeJS.ProcessEnv): string {
   const made = "<sub>Made by `derpkit report`";
   if (server === undefined || repository === undefined || id === undefined) return `${made}</sub>`;
   return `${made} in [this run](${server}/${repository}/actions/runs/${id})</sub>`;
-}
-
-async function write(file: string, text: string): Promise<void> {
-  try {
-    await writeWhole(file, text, 0o644);
-  } catch (cause) {
-    throw isErrno(cause) ? new KitError("file-unreadable", { where: file, cause }) : cause;
-  }
 }
 
 function usage(message: string): KitError {

@@ -179,12 +179,15 @@ async function isLeft(
   const waiting = out.step(`asking ${nodes.length} nodes who is at home in ${region.code}`);
   const { id, code } = region;
   const waited = await waitFor(look, { withinMs, out, step: waiting, signal });
-  const left = waited.found.some(({ homeConnections = 0 }) => homeConnections > 0);
-  if (waited.ok) waiting.done(`nobody is at home in ${code}`);
-  const { ok, found } =
-    !waited.ok && left && outcome === "retired"
-      ? ((await letGo({ nodes, token, way, look }, code, out)) ?? waited)
-      : waited;
+  if (waited.ok) {
+    waiting.done(`nobody is at home in ${code}`);
+    return true;
+  }
+  const isAnybody =
+    outcome === "retired" && waited.found.some(({ homeConnections = 0 }) => homeConnections > 0);
+  const { ok, found } = isAnybody
+    ? ((await letGo({ nodes, token, way, look }, code, out)) ?? waited)
+    : waited;
   if (ok) return true;
   out.note(
     `${describeMissing(found)}: region ${id} (${code}) stays ${region.state}, and nothing was changed.`,

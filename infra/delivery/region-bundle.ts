@@ -50,6 +50,16 @@ export interface RegionContent {
   readonly trustedKeys?: readonly string[] | undefined;
 }
 
+/** What of it the configuration of a region says alone. */
+export function configuredContent({
+  code,
+  admission,
+  clientRate,
+  state,
+}: RegionConfig): Pick<RegionContent, "region" | "allow" | "clientRate" | "draining"> {
+  return { region: code, allow: admission.allow, clientRate, draining: state === "draining" };
+}
+
 /** Files by path, in the order in which they have to be published: the manifest last. */
 export type RegionBundle = ReadonlyMap<string, Uint8Array>;
 

@@ -16,7 +16,12 @@ import type { FleetConfig, RegionConfig } from "../config/fleet.ts";
 import { placeRelease, type Release, type Releases } from "./delivery.ts";
 import { keepFiles } from "./kept-files.ts";
 import { buildMachineFiles, type MachineFiles, runtimeOf } from "./machine-files.ts";
-import { collectRegionFiles, type RegionContent, signRegionFiles } from "./region-bundle.ts";
+import {
+  collectRegionFiles,
+  configuredContent,
+  type RegionContent,
+  signRegionFiles,
+} from "./region-bundle.ts";
 import type { RelayBundle } from "./relay-bundle.ts";
 import { contentDigest, sealSecrets, secretsFile, secretsSignatureFile } from "./sealed-secrets.ts";
 import { fetchRuntimes, keptRuntime, runtimeCache } from "./runtime-archive.ts";
@@ -81,12 +86,9 @@ export async function openReleaseBuilder(
     return buildMachineFiles(region, nodes, updater, runtime, archive);
   };
   const contentOf = (region: RegionConfig, nodes: readonly Described[]): RegionContent => ({
+    ...configuredContent(region),
     stack,
-    region: region.code,
     relay,
-    allow: region.admission.allow,
-    clientRate: region.clientRate,
-    draining: region.state === "draining",
     machines: machinesOf(region, nodes),
     nodes,
     trustedKeys: config.trustedKeys,

@@ -73,6 +73,19 @@ export async function writeWhole(file: string, content: string | Uint8Array, mod
 }
 
 /**
+ * The same for a file that somebody names.
+ *
+ * @throws KitError `file-unreadable` for what the system refuses
+ */
+export async function writeNamed(file: string, text: string, mode = 0o644): Promise<void> {
+  try {
+    await writeWhole(file, text, mode);
+  } catch (cause) {
+    throw isErrno(cause) ? new KitError("file-unreadable", { where: file, cause }) : cause;
+  }
+}
+
+/**
  * Makes a folder and those above it, unless they are there.
  *
  * @throws the system's own error: of a file system that is read-only Node says "no such file" when it makes several at once

@@ -1,7 +1,7 @@
 /** The user's own Pulumi CLI: how it is started, what a stack exports, and its secrets, which it alone can read and write. */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
-import { dirname } from "node:path";
+import { delimiter, dirname } from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { stripVTControlCharacters } from "node:util";
@@ -23,6 +23,23 @@ export interface PulumiProcess {
 export function spawnPulumi(args: readonly string[], options: SpawnOptions): PulumiProcess {
   const child = spawn("pulumi", args, options);
   return { child, ended: ending(child) };
+}
+
+/**
+ * Starts the CLI for what runs a stack's program, which then runs on the kit's Node.js: the language host takes the `node` that
+ * is first in PATH.
+ *
+ * @param stop a terminal signals the CLI as well, and at a second SIGINT it abandons its work; a supervisor's SIGTERM comes here only
+ */
+export function spawnForProgram(
+  args: readonly string[],
+  { env = process.env, ...options }: SpawnOptions,
+  stop: AbortSignal,
+): PulumiProcess {
+  const PATH = [dirname(process.execPath), env["PATH"] ?? ""].join(delimiter);
+  const started = spawnPulumi(args, { ...options, env: { ...env, PATH } });
+  stop.addEventListener("abort", () => stop.reason === "SIGTERM" && started.child.kill("SIGTERM"));
+  return started;
 }
 
 async function ending(child: ChildProcess): Promise<Ending> {

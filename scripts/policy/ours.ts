@@ -133,23 +133,18 @@ export function parseIds(ids: string): ReadonlySet<RegionKey> {
 }
 
 /**
- * What is still to be told of regions that are new in a previewed map: where their nodes are to be found, as far as that is
- * known.
+ * What is still to be told of a region that is new in a previewed map: where its nodes are to be found, as far as that is
+ * known. Nothing of any other change.
  */
-export function describeNewNodes({ wanted }: Wish, changes: readonly Change[]): Change[] {
-  return changes
-    .filter(({ words }) => words === "added")
-    .flatMap(({ what }) => {
-      const id = /^region (\d+)/.exec(what)?.[1] ?? "";
-      const region = wanted.regions.get(id);
-      const nodes = isObject(region) && Array.isArray(region["Nodes"]) ? region["Nodes"] : [];
-      return nodes.filter(isObject).map((node) => {
-        const [name, host, ipv4, ipv6] = ["Name", "HostName", "IPv4", "IPv6"].map((field) =>
-          textOf(node[field]),
-        );
-        return { what, words: `node ${name} at ${host}, IPv4 ${ipv4}, IPv6 ${ipv6}` };
-      });
-    });
+export function describeNewNodes({ wanted }: Wish, { what, words }: Change): Change[] {
+  if (words !== "added") return [];
+  const id = /^region (\d+)/.exec(what)?.[1] ?? "";
+  const region = wanted.regions.get(id);
+  const nodes = isObject(region) && Array.isArray(region["Nodes"]) ? region["Nodes"] : [];
+  return nodes.filter(isObject).map((node) => {
+    const [name, host, ipv4, ipv6] = ["Name", "HostName", "IPv4", "IPv6"].map((field) => textOf(node[field]));
+    return { what, words: `node ${name} at ${host}, IPv4 ${ipv4}, IPv6 ${ipv6}` };
+  });
 }
 
 /** Where a node has no text, clients ask DNS. */

@@ -17,6 +17,15 @@ export interface PlannedChange {
   readonly certain: boolean;
 }
 
+/** What a change is of: `hcloud:index/server:Server derp-901-901a-server (labels)`. */
+export function renderResource({
+  type,
+  name,
+  properties,
+}: Pick<PlannedChange, "type" | "name" | "properties">): string {
+  return `${type} ${name}${properties.length === 0 ? "" : ` (${properties.join(", ")})`}`;
+}
+
 export interface Remark {
   readonly severity: "warning" | "error";
   readonly text: string;

@@ -1,5 +1,6 @@
 /** What a pull request would do: the preview, the plan and the policy's difference, as a comment. Pure. */
 import { renderChange as renderDifference } from "../policy/diff.ts";
+import { renderResource } from "../preview/engine-events.ts";
 import { type Found, type PreviewDocument, readPlan, readPolicy, readPreview } from "./documents.ts";
 import type { Section } from "./markdown.ts";
 
@@ -61,15 +62,8 @@ function countChanges({ changes }: PreviewDocument): string {
 }
 
 /** `update hcloud:index/server:Server derp-901-901a-server (labels)`. */
-export function renderChange({
-  op,
-  type,
-  name,
-  properties,
-  certain,
-}: PreviewDocument["changes"][number]): string {
-  const which = properties.length === 0 ? "" : ` (${properties.join(", ")})`;
-  return `${op} ${type} ${name}${which}${certain ? "" : ", if the release changes"}`;
+export function renderChange(change: PreviewDocument["changes"][number]): string {
+  return `${change.op} ${renderResource(change)}${change.certain ? "" : ", if the release changes"}`;
 }
 
 export function plural(count: number, what: string): string {

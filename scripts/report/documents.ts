@@ -44,11 +44,9 @@ const verifySchema = v.object({
 });
 
 export type PreviewDocument = v.InferOutput<typeof previewSchema>;
-export type PlanDocument = v.InferOutput<typeof planSchema>;
-export type PolicyDocument = v.InferOutput<typeof policySchema>;
 export type VerifyDocument = v.InferOutput<typeof verifySchema>;
 
-/** Each reads what a command wrote; undefined if it wrote nothing. */
+/** Each reads what a command wrote, undefined if that is nothing. */
 export const readPreview = reader(previewSchema);
 export const readPlan = reader(planSchema);
 export const readPolicy = reader(policySchema);
@@ -63,12 +61,11 @@ const errorSchema = v.object({
     problems: v.array(v.object({ path: v.string(), message: v.string() })),
   }),
 });
-export type ReportedError = v.InferOutput<typeof errorSchema>["error"];
+type ReportedError = v.InferOutput<typeof errorSchema>["error"];
 
 function reader<S extends v.GenericSchema>(schema: S): (json: string | undefined) => Found<v.InferOutput<S>> {
   return (json) => {
-    const document = parse(json);
-    const read = v.safeParse(schema, document);
+    const read = v.safeParse(schema, parse(json));
     if (read.success) return { value: read.output };
     const error = readError(json);
     return {

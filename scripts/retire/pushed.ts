@@ -1,6 +1,5 @@
 /** Whether the tailnet's clients are still told of a region: what the policy says, for who may ask. */
 import { KitError } from "../../relay/errors.ts";
-import { regionKey } from "../policy/derp-part.ts";
 import { parsePolicy } from "../policy/merge.ts";
 import { openPlace } from "../policy/open-place.ts";
 
@@ -33,5 +32,5 @@ export async function isInPolicy(
   if (open === undefined) return undefined;
   const { text } = await open.place.read(signal);
   const { regions } = parsePolicy(text, open.place.name).part;
-  return regions.has(regionKey(String(id)) ?? "");
+  return regions.has(String(id));
 }
