@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { makeSigningKey, renderSigningKey } from "../infra/delivery/signing-key.ts";
 import { encodePublicKey } from "../relay/updater/public-key.ts";
 import { CloudFleet } from "./cloud-fleet.ts";
+import { leadTo } from "./detours.ts";
 import { createPlace, type RelayPlace, startRelayProcess } from "./relay-process.ts";
 import { type CloudObject, whyNoClouds } from "./simcloud.ts";
 import { readDelivered, upWithUpdaters } from "./stand-in-updater.ts";
@@ -18,9 +19,6 @@ const ports = { 901: 8441, 902: 8442 } as const;
 type Id = keyof typeof ports;
 const ids = [901, 902] as const;
 const stunPort = (id: Id): number => ports[id] + 100;
-
-/** All that the cloud may give. */
-const addresses = Array.from({ length: 40 }, (_, n) => `203.0.113.${n + 1}`);
 
 function renderRegion(id: Id, { pin }: RelayPlace["files"]): string {
   return `
@@ -42,10 +40,7 @@ async function startGatedFleet(t: TestContext, more = "") {
   const places = new Map<Id, RelayPlace>();
   for (const id of ids) places.set(id, await createPlace(t, `${id}a.derp.example.com`, undefined));
   const detours = [...places].flatMap(([id, place]) =>
-    addresses.flatMap((address) => [
-      `${address}:${ports[id]}=127.0.0.1:${place.derpPort}`,
-      `${address}:${stunPort(id)}=127.0.0.1:${place.stunPort}`,
-    ]),
+    leadTo(place, "203.0.113", { derp: ports[id], stun: stunPort(id) }),
   );
   const fleet = await CloudFleet.start("pinned", { DERPKIT_CONNECT_TO: detours.join(",") });
   t.after(() => fleet[Symbol.asyncDispose]());

@@ -14,6 +14,7 @@ import { encodePublicKey } from "../relay/updater/public-key.ts";
 import { parseByOracle } from "../scripts/policy/testing/oracle.ts";
 import { type PolicyService, startPolicyService } from "../scripts/policy/testing/policy-service.ts";
 import type { Post } from "./gh-stand-in.ts";
+import { leadTo } from "./detours.ts";
 import { createPlace, type RelayProcess, startRelayProcess } from "./relay-process.ts";
 import { type Clouds, startClouds, whyNoClouds } from "./simcloud.ts";
 import { takeWhatComes } from "./stand-in-updater.ts";
@@ -26,7 +27,6 @@ const skip =
 
 /** The port tells the region apart; which address it gets is the cloud's affair. */
 const [derpPort, stunPort] = [8441, 8541];
-const addresses = Array.from({ length: 40 }, (_, n) => `203.0.113.${n + 1}`);
 
 /** Everyone else's policy, which has to stay byte for byte. */
 const others =
@@ -57,10 +57,7 @@ async function setStage(t: TestContext): Promise<Stage> {
   const policy = await startPolicyService(t, others);
   const place = await createPlace(t, "901a.derp.example.com", undefined);
   const statusFile = path.join(place.files.folder, "updater.json");
-  const detours = addresses.flatMap((address) => [
-    `${address}:${derpPort}=127.0.0.1:${place.derpPort}`,
-    `${address}:${stunPort}=127.0.0.1:${place.stunPort}`,
-  ]);
+  const detours = leadTo(place, "203.0.113", { derp: derpPort, stun: stunPort });
   const machine = { DERPKIT_CONNECT_TO: detours.join(","), TAILSCALE_API_URL: policy.server.url.href };
   const clouds = await startClouds(["--program-dir", path.join(folder, "work")], machine);
   t.after(() => clouds[Symbol.asyncDispose]());

@@ -65,25 +65,23 @@ export function runs(derpPort: number, { code }: Relay): Promise<void> {
 export async function takes({ server, folder }: Pick<MachineDelivery, "server" | "folder">): Promise<void> {
   const { sequence } = decodeManifest(await readFile(path.join(folder, manifestFile)));
   await server.command("systemctl reload derpkit-updater.service");
-  let said = "";
-  await eventually(
-    () => `the updater has taken release ${sequence}, and it says ${said}`,
-    async () => {
-      said = await server.command("cat /run/derpkit/updater.json");
-      return said.includes(`"sequence":${sequence},`) && said.includes('"state":"current"');
-    },
-  );
+  await updaterSays(server, `"sequence":${sequence},`, '"state":"current"');
 }
 
 /** Has the updater look now, and waits until it says that it has refused something so. */
 export async function refuses(server: DeliveryServer, code: string): Promise<void> {
   await server.command("systemctl reload derpkit-updater.service");
+  await updaterSays(server, `"code":"${code}"`);
+}
+
+/** Waits until the updater says all that. */
+export async function updaterSays(server: DeliveryServer, ...texts: readonly string[]): Promise<void> {
   let said = "";
   await eventually(
-    () => `the updater refuses: ${code}, and it says ${said}`,
+    () => `the updater says ${texts.join(" and ")}, and it says ${said}`,
     async () => {
       said = await server.command("cat /run/derpkit/updater.json");
-      return said.includes(`"code":"${code}"`);
+      return texts.every((text) => said.includes(text));
     },
   );
 }

@@ -8,6 +8,7 @@ import { parseKeyFile } from "../relay/crypto/key-file.ts";
 import { publicKeyOf } from "../relay/crypto/keys.ts";
 import { eventually } from "./eventually.ts";
 import { type MachineDelivery, node, region, stack } from "./machine-delivery.ts";
+import { updaterSays } from "./machine-relay.ts";
 
 /** Prints what the running relay has for a status token: an empty line before there is one. */
 const readCredential = `cat /run/credentials/${relayUnit}/status-token`;
@@ -30,10 +31,7 @@ export async function sealInUse({ server, folder, signingKey }: MachineDelivery)
   }
   const has = (token: string): Promise<void> =>
     eventually("the relay has its secret", async () => (await shell(readCredential)) === `${token}\n`);
-  const says = (text: string): Promise<void> =>
-    eventually(`the updater says ${text}`, async () =>
-      (await shell("cat /run/derpkit/updater.json")).includes(text),
-    );
+  const says = (text: string): Promise<void> => updaterSays(server, text);
 
   await says('"secrets":null');
   assert.equal(await shell(readCredential), "\n");

@@ -20,6 +20,7 @@ import { apiKey, type PolicyService, startPolicyService } from "../scripts/polic
 import { CloudFleet } from "./cloud-fleet.ts";
 import { type ControlServer, startControlServer } from "./control-server.ts";
 import { createPlace, type RelayPlace, startRelayProcess } from "./relay-process.ts";
+import { leadTo, type PublicPorts } from "./detours.ts";
 import { delayStun } from "./stun-delay.ts";
 
 export interface RehearsedRegion {
@@ -50,10 +51,7 @@ interface Stage {
 const stack = "aws";
 /** What `/derpkit/status` is shown for. */
 const statusToken = "token-of-a-rehearsal-0123456789";
-/** All that the cloud may give. */
-const addresses = Array.from({ length: 40 }, (_, n) => `192.0.2.${n + 1}`);
-/** The ports tell the regions apart: which of them gets which address is the cloud's affair. */
-const publicPorts = ({ id }: RehearsedRegion) => ({ derp: 7_500 + id, stun: 8_500 + id });
+const publicPorts = ({ id }: RehearsedRegion): PublicPorts => ({ derp: 7_500 + id, stun: 8_500 + id });
 
 const policy = `// Who may do what.
 {
@@ -97,11 +95,7 @@ export class RehearsalFleet {
         place,
         farStunPort: await delayStun(t, place.stunPort, region.distanceMs),
       });
-      const { derp, stun } = publicPorts(region);
-      for (const address of addresses) {
-        detours.push(`${address}:${derp}=127.0.0.1:${place.derpPort}`);
-        detours.push(`${address}:${stun}=127.0.0.1:${place.stunPort}`);
-      }
+      detours.push(...leadTo(place, "192.0.2", publicPorts(region)));
     }
     const service = await startPolicyService(t, policy);
     const fleet = await CloudFleet.start(stack, {

@@ -13,6 +13,7 @@ import { parseKeyFile } from "../relay/crypto/key-file.ts";
 import { publicKeyOf } from "../relay/crypto/keys.ts";
 import { encodePublicKey } from "../relay/updater/public-key.ts";
 import { assertNowhere, CloudFleet, stateFiles } from "./cloud-fleet.ts";
+import { leadTo } from "./detours.ts";
 import { createPlace, startRelayProcess } from "./relay-process.ts";
 import { whyNoClouds } from "./simcloud.ts";
 import { readDelivered, upWithUpdaters } from "./stand-in-updater.ts";
@@ -20,8 +21,6 @@ import { readDelivered, upWithUpdaters } from "./stand-in-updater.ts";
 const timeout = 900_000;
 const stack = "pinned";
 const [derpPort, stunPort] = [8443, 8543];
-/** All that the cloud may give. */
-const addresses = Array.from({ length: 40 }, (_, n) => `203.0.113.${n + 1}`);
 
 const signingKey = makeSigningKey();
 const token = "canary-of-a-status-token-0123456789";
@@ -46,10 +45,7 @@ const renderConfig = (pin: string): string => `
 
 async function startSealedFleet(t: TestContext) {
   const place = await createPlace(t, "901a.derp.example.com", undefined);
-  const detours = addresses.flatMap((address) => [
-    `${address}:${derpPort}=127.0.0.1:${place.derpPort}`,
-    `${address}:${stunPort}=127.0.0.1:${place.stunPort}`,
-  ]);
+  const detours = leadTo(place, "203.0.113", { derp: derpPort, stun: stunPort });
   const fleet = await CloudFleet.start(stack, { DERPKIT_CONNECT_TO: detours.join(",") });
   t.after(() => fleet[Symbol.asyncDispose]());
   fleet.edit((text) => text.replace(/config:\n[^]*$/, `config:${renderConfig(place.files.pin)}`));
