@@ -23,3 +23,10 @@ test("folders and files choose tests, and everything else goes to node --test be
     "relay/core/**/*.test.ts",
   ]);
 });
+
+test("a test of foreign programs may take longer", () => {
+  const limitOf = (...args: string[]) => testArguments(args).find((arg) => arg.startsWith("--test-timeout"));
+  assert.equal(limitOf(), limitOf("relay/core"));
+  assert.notEqual(limitOf(), limitOf("interop/keys.test.ts"));
+  assert.equal(limitOf("interop"), limitOf("./interop/keys.test.ts", "relay/core"));
+});

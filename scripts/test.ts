@@ -34,8 +34,17 @@ export const command: Command = {
 /** Each file of tests is a process: what they all import is compiled once, and kept for the next run. */
 const compileCache = path.join(root, "node_modules", ".cache", "compile");
 
-/** One file more than there are processors, as tests wait for sockets and processes; one that hangs fails by its name. */
-const defaults = [`--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=60000"];
+/**
+ * One file more than there are processors, as tests wait for sockets and processes. A test that hangs fails by its name, and
+ * so does each test within a test, to which Node does not apply what the outer one is allowed: one that waits for foreign
+ * programs may take ten minutes where it does not say otherwise, any other one.
+ */
+const defaultsFor = (places: readonly string[]): string[] => [
+  `--test-concurrency=${availableParallelism() + 1}`,
+  `--test-timeout=${(places.some(isForeign) ? 10 : 1) * 60_000}`,
+];
+
+const isForeign = (place: string): boolean => path.normalize(place).split(path.sep)[0] === "interop";
 
 /** What runs on Node alone. In the last folder the tests against derper and on Bun are skipped where these are missing. */
 const everything = ["relay", "infra", "scripts", "interop/conformance"];
@@ -47,7 +56,7 @@ export function testArguments(args: readonly string[]): string[] {
   const patterns = (chosen.length === 0 ? everything : chosen).map((place) =>
     kindOf(place) === "folder" ? `${place.replace(/\/$/, "")}/**/*.test.ts` : place,
   );
-  return ["--test", "--test-reporter=spec", ...defaults, ...options, ...patterns];
+  return ["--test", "--test-reporter=spec", ...defaultsFor(chosen), ...options, ...patterns];
 }
 
 function kindOf(place: string): "folder" | "file" | undefined {

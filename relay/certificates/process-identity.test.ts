@@ -34,11 +34,12 @@ test(
 
 test("one that was killed and that nobody has asked after is dead as well", { skip: notHere }, async (t) => {
   const me = own as ProcessIdentity;
-  // The second program takes the shell's place, and knows nothing of the first one.
+  // The second program takes the shell's place, and knows nothing of the first one. The shell would.
   const parent = spawn("sh", ["-c", "sleep 600 >&- & echo $!; exec sleep 600"]);
   t.after(() => parent.kill("SIGKILL"));
   const [said] = (await once(parent.stdout, "data")) as [Buffer];
   const pid = Number(said.toString());
+  while (readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sh\n") await setImmediate();
   const readStat = () => parseProcessStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
   const other = { ...me, pid, started: readStat()?.started ?? "" };
   assert.equal(isKnownDead(other, me), false);
