@@ -34,7 +34,7 @@ const options = (kind: Runtime): { readonly skip: string | false; readonly timeo
 });
 
 // One after the other: the port is fixed.
-describe("one certificate folder, derper and our relay", { timeout: 600_000 }, () => {
+describe("one certificate folder, derper and our relay", () => {
   for (const kind of ["node", "bun"] as const) {
     test(
       `the relay serves what derper has got, renews it with derper's account, and derper serves that (${kind})`,

@@ -20,7 +20,7 @@ import {
 import { eventually } from "./eventually.ts";
 import { mountSmallDisk, whyNoSmallDisk } from "./small-disk.ts";
 
-describe("the certificate folder", { concurrency: true, timeout: 600_000 }, () => {
+describe("the certificate folder", { concurrency: true }, () => {
   onNodeAndBun("a relay that is started again serves what it has, and orders nothing", async (t, kind) => {
     const place = await createAcmePlace(t);
     const pebble = await startPebbleFor(t, place);

@@ -23,7 +23,7 @@ import { freePort } from "./test-ports.ts";
 
 const dayMs = 86_400_000;
 
-describe("a relay gets a certificate", { concurrency: 4, timeout: 600_000 }, () => {
+describe("a relay gets a certificate", { concurrency: 4 }, () => {
   onNodeAndBun("for a name by TLS-ALPN-01, with no port for HTTP, in derper's file", async (t, kind) => {
     const place = await createAcmePlace(t);
     const pebble = await startPebbleFor(t, place);
@@ -134,7 +134,7 @@ describe("a relay gets a certificate", { concurrency: 4, timeout: 600_000 }, () 
   });
 });
 
-describe("a relay that gets no certificate says why", { concurrency: 4, timeout: 600_000 }, () => {
+describe("a relay that gets no certificate says why", { concurrency: 4 }, () => {
   const refusals = [
     {
       title: "the external account is missing",

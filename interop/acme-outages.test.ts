@@ -20,7 +20,7 @@ import {
 } from "./acme-relay.ts";
 import { eventually } from "./eventually.ts";
 
-describe("a relay that does not get what it asks for", { concurrency: true, timeout: 600_000 }, () => {
+describe("a relay that does not get what it asks for", { concurrency: true }, () => {
   onNodeAndBun(
     "serves nothing while its authority is away from the start, says so, and has its certificate afterwards",
     async (t, kind) => {

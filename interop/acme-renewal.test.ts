@@ -23,7 +23,7 @@ import {
 import { eventually } from "./eventually.ts";
 import type { Pebble } from "./pebble.ts";
 
-describe("a certificate is renewed", { concurrency: true, timeout: 600_000 }, () => {
+describe("a certificate is renewed", { concurrency: true }, () => {
   onNodeAndBun(
     "at half of a short life, and 200 clients lose no connection and no packet",
     async (t, kind) => {

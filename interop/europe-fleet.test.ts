@@ -6,7 +6,6 @@ import { userDataLimits } from "../infra/bootstrap/cloud-init.ts";
 import { assertNowhere, CloudFleet, goesOnAfter, stateFiles } from "./cloud-fleet.ts";
 import { type CloudObject, type CloudState, whyNoClouds } from "./simcloud.ts";
 
-const timeout = 600_000;
 const all = {
   addresses: 3,
   firewalls: 1,
@@ -44,7 +43,7 @@ function awsObjects(state: CloudState, region: string, kind: string): readonly C
   return state.aws.regions[region]?.[kind] ?? [];
 }
 
-describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
+describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false }, () => {
   let fleet: CloudFleet;
   before(async () => {
     fleet = await CloudFleet.start("europe");
@@ -53,7 +52,7 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
   });
   after(() => fleet[Symbol.asyncDispose]());
 
-  test("an up makes what the example says, and then there is nothing to do", { timeout }, async () => {
+  test("an up makes what the example says, and then there is nothing to do", async () => {
     const preview = fleet.try("preview");
     assert.equal(preview.status, 0, preview.text);
     assert.deepEqual(await fleet.count(), {});
@@ -81,32 +80,28 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
     assert.deepEqual(zones.toSorted(), ["eu-north-1a", "eu-north-1b"]);
   });
 
-  test(
-    "a new generation of one region builds its machines anew, which keep their addresses, and touches no other",
-    { timeout },
-    async () => {
-      const earlier = await fleet.clouds.state();
-      fleet.edit((text) => text.replace("icmpEcho: false", "icmpEcho: false\n      generation: 2"));
-      const map = fleet.output("derpMap");
-      const { status, text } = fleet.up();
-      assert.equal(status, 0, text);
-      const now = await fleet.clouds.state();
-      const ids = (state: CloudState, region: string, kind: string): string[] =>
-        awsObjects(state, region, kind)
-          .map(({ id }) => String(id))
-          .sort();
-      assert.notDeepEqual(ids(now, "eu-north-1", "instances"), ids(earlier, "eu-north-1", "instances"));
-      for (const kind of ["networkInterfaces", "addresses", "volumes"]) {
-        assert.deepEqual(ids(now, "eu-north-1", kind), ids(earlier, "eu-north-1", kind), kind);
-      }
-      assert.deepEqual(ids(now, "eu-west-1", "instances"), ids(earlier, "eu-west-1", "instances"));
-      assert.deepEqual(now.hetzner, earlier.hetzner);
-      assert.equal(fleet.output("derpMap"), map);
-      fleet.staysAsItIs();
-    },
-  );
+  test("a new generation of one region builds its machines anew, which keep their addresses, and touches no other", async () => {
+    const earlier = await fleet.clouds.state();
+    fleet.edit((text) => text.replace("icmpEcho: false", "icmpEcho: false\n      generation: 2"));
+    const map = fleet.output("derpMap");
+    const { status, text } = fleet.up();
+    assert.equal(status, 0, text);
+    const now = await fleet.clouds.state();
+    const ids = (state: CloudState, region: string, kind: string): string[] =>
+      awsObjects(state, region, kind)
+        .map(({ id }) => String(id))
+        .sort();
+    assert.notDeepEqual(ids(now, "eu-north-1", "instances"), ids(earlier, "eu-north-1", "instances"));
+    for (const kind of ["networkInterfaces", "addresses", "volumes"]) {
+      assert.deepEqual(ids(now, "eu-north-1", kind), ids(earlier, "eu-north-1", kind), kind);
+    }
+    assert.deepEqual(ids(now, "eu-west-1", "instances"), ids(earlier, "eu-west-1", "instances"));
+    assert.deepEqual(now.hetzner, earlier.hetzner);
+    assert.equal(fleet.output("derpMap"), map);
+    fleet.staysAsItIs();
+  });
 
-  test("retired, it is destroyed with nothing left", { timeout }, async () => {
+  test("retired, it is destroyed with nothing left", async () => {
     fleet.edit((text) =>
       text.replaceAll(/^ {6}location: (.*)$/gm, "      location: $1\n      state: retired"),
     );
@@ -121,7 +116,7 @@ describe("three regions at AWS and Hetzner", { skip: whyNoClouds ?? false, timeo
 
 test(
   "a secret that a relay needs is readable by its machine's role alone, and nowhere in clear: not in the state, not in user data",
-  { timeout, skip: whyNoClouds ?? false },
+  { skip: whyNoClouds ?? false },
   async () => {
     const canary = "canary-51c9f2ab77d0";
     await using fleet = await CloudFleet.start("europe");
@@ -165,7 +160,7 @@ test(
 
 test(
   "with a profile for its partition, a region has a provider of its own",
-  { timeout, skip: whyNoClouds ?? false },
+  { skip: whyNoClouds ?? false },
   async () => {
     await using fleet = await CloudFleet.start("europe");
     fleet.edit(
@@ -199,7 +194,7 @@ const calls = [
 
 test(
   "whichever call to AWS fails, the next up goes on from there, and nothing is there twice",
-  { timeout, skip: whyNoClouds ?? false },
+  { skip: whyNoClouds ?? false },
   async () => {
     for (const action of calls) {
       await using fleet = await CloudFleet.start("europe");

@@ -11,7 +11,6 @@ import { createPlace, type RelayPlace, startRelayProcess } from "./relay-process
 import { type CloudObject, whyNoClouds } from "./simcloud.ts";
 import { readDelivered, upWithUpdaters } from "./stand-in-updater.ts";
 
-const timeout = 900_000;
 const skip = whyNoClouds ?? false;
 
 /** The port tells the regions apart: which of them gets which address is the cloud's affair. */
@@ -75,7 +74,7 @@ const statusFile = ({ files }: RelayPlace): string => path.join(files.folder, "u
 
 test(
   "each wave is shown to serve before the next is touched, and a wave that is not stops the rest",
-  { skip, timeout },
+  { skip },
   async (t) => {
     const { fleet, relays, serverOf } = await startGatedFleet(t);
     const first = fleet.up();
@@ -109,7 +108,7 @@ test(
 
 test(
   "a release that the first wave does not run reaches the second neither as a manifest nor on a machine",
-  { skip, timeout },
+  { skip },
   async (t) => {
     const signingKey = makeSigningKey();
     const { fleet, updaters, serverOf } = await startGatedFleet(

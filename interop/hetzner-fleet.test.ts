@@ -31,9 +31,8 @@ function serverOf(state: CloudState): CloudObject {
 }
 
 /** Each run of the engine takes some seconds. */
-const timeout = 600_000;
 
-describe("a region at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
+describe("a region at Hetzner", { skip: whyNoClouds ?? false }, () => {
   let fleet: CloudFleet;
   before(async () => {
     fleet = await CloudFleet.start(stack);
@@ -195,29 +194,23 @@ describe("a region at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
   });
 });
 
-describe("trouble at Hetzner", { skip: whyNoClouds ?? false, timeout }, () => {
-  test(
-    "whichever call fails, the next up goes on from there, and nothing is there twice",
-    { timeout },
-    async () => {
-      await using fleet = await CloudFleet.start(stack);
-      assert.equal(fleet.up().status, 0);
-      const calls = (await fleet.clouds.calls())
-        .filter(
-          ({ api, path: where = "" }) => (api === "POST" || api === "PUT") && !where.includes("poweroff"),
-        )
-        .map(({ api = "", path: where = "" }) => ({
-          method: api,
-          path: `^${where.replaceAll(/\d{2,}/g, "\\d+").replace(/\?.*$/, "")}$`,
-        }));
-      const kinds = [...new Map(calls.map((call) => [`${call.method} ${call.path}`, call])).values()];
-      assert.ok(kinds.length >= 7, JSON.stringify(kinds));
-      for (const call of kinds) {
-        await using again = await CloudFleet.start(stack);
-        await goesOnAfter(call, again, one);
-      }
-    },
-  );
+describe("trouble at Hetzner", { skip: whyNoClouds ?? false }, () => {
+  test("whichever call fails, the next up goes on from there, and nothing is there twice", async () => {
+    await using fleet = await CloudFleet.start(stack);
+    assert.equal(fleet.up().status, 0);
+    const calls = (await fleet.clouds.calls())
+      .filter(({ api, path: where = "" }) => (api === "POST" || api === "PUT") && !where.includes("poweroff"))
+      .map(({ api = "", path: where = "" }) => ({
+        method: api,
+        path: `^${where.replaceAll(/\d{2,}/g, "\\d+").replace(/\?.*$/, "")}$`,
+      }));
+    const kinds = [...new Map(calls.map((call) => [`${call.method} ${call.path}`, call])).values()];
+    assert.ok(kinds.length >= 7, JSON.stringify(kinds));
+    for (const call of kinds) {
+      await using again = await CloudFleet.start(stack);
+      await goesOnAfter(call, again, one);
+    }
+  });
 
   test("tokens that are kept as secrets are nowhere in clear: not in the state, not in user data, not in what is printed", async () => {
     const canaries = { "hcloud:token": "canary-8f1f4f0e6c2b", "cloudflare:apiToken": "canary-2b7a90c4d1e8" };

@@ -11,7 +11,6 @@ import { installPackages, packKit, runProgram } from "./packed-kit.ts";
 import { startClouds, whyNoClouds } from "./simcloud.ts";
 
 const root = path.join(import.meta.dirname, "..");
-const timeout = 600_000;
 
 /** A folder with the package, as `npm install` leaves it. */
 function installPackage(t: TestContext): string {
@@ -31,7 +30,7 @@ function installPackage(t: TestContext): string {
   return project;
 }
 
-test("a program of three lines previews a fleet", { timeout, skip: whyNoClouds ?? false }, async (t) => {
+test("a program of three lines previews a fleet", { skip: whyNoClouds ?? false }, async (t) => {
   const project = installPackage(t);
   writeFileSync(
     path.join(project, "index.ts"),

@@ -18,7 +18,6 @@ import { createPlace, startRelayProcess } from "./relay-process.ts";
 import { whyNoClouds } from "./simcloud.ts";
 import { readDelivered, upWithUpdaters } from "./stand-in-updater.ts";
 
-const timeout = 900_000;
 const stack = "pinned";
 const [derpPort, stunPort] = [8443, 8543];
 
@@ -63,7 +62,7 @@ async function startSealedFleet(t: TestContext) {
 
 test(
   "a closed region's secrets are sealed to the key that its relay told, and waited for; newer ones follow without a machine",
-  { skip: whyNoClouds ?? false, timeout },
+  { skip: whyNoClouds ?? false },
   async (t) => {
     const { fleet, place, up } = await startSealedFleet(t);
     assert.equal(await up(), 0, "the first up");

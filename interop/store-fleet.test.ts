@@ -13,7 +13,6 @@ import { assertNowhere, CloudFleet, stateFiles } from "./cloud-fleet.ts";
 import { type Bucket, type CloudObject, whyNoClouds } from "./simcloud.ts";
 import { readDelivered } from "./stand-in-updater.ts";
 
-const timeout = 900_000;
 const stack = "aws";
 
 /** A second wave in another place. */
@@ -27,7 +26,7 @@ const second = `    - id: 932
       admission: { anyone: true }
 `;
 
-describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false, timeout }, () => {
+describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false }, () => {
   const privateKey = makeSigningKey();
   const secret = renderSigningKey(privateKey);
   const trusted = encodePublicKey(privateKey);
@@ -80,51 +79,43 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     assert.equal(status, 0, text);
   }
 
-  test(
-    "nothing is made while there is no key to sign with, or one that nobody trusts",
-    { timeout },
-    async () => {
-      const preview = fleet.try("preview");
-      assert.equal(preview.status, 0, preview.text);
-      assert.match(preview.text, /there is no key that signs releases here/);
-      const without = fleet.up();
-      assert.notEqual(without.status, 0);
-      assert.match(without.text, /derpkit:signingKey: is missing[^]*npm run keys -- init/);
-      fleet.setSecret("signingKey", renderSigningKey(makeSigningKey()));
-      const foreign = fleet.up();
-      assert.notEqual(foreign.status, 0);
-      assert.match(foreign.text, /\[signing-key-untrusted\]/);
-      assert.deepEqual((await fleet.clouds.state()).aws.s3, []);
-      fleet.setSecret("signingKey", secret);
-    },
-  );
+  test("nothing is made while there is no key to sign with, or one that nobody trusts", async () => {
+    const preview = fleet.try("preview");
+    assert.equal(preview.status, 0, preview.text);
+    assert.match(preview.text, /there is no key that signs releases here/);
+    const without = fleet.up();
+    assert.notEqual(without.status, 0);
+    assert.match(without.text, /derpkit:signingKey: is missing[^]*npm run keys -- init/);
+    fleet.setSecret("signingKey", renderSigningKey(makeSigningKey()));
+    const foreign = fleet.up();
+    assert.notEqual(foreign.status, 0);
+    assert.match(foreign.text, /\[signing-key-untrusted\]/);
+    assert.deepEqual((await fleet.clouds.state()).aws.s3, []);
+    fleet.setSecret("signingKey", secret);
+  });
 
-  test(
-    "an up delivers a release that machines take, and then there is nothing to do",
-    { timeout },
-    async () => {
-      succeeds();
-      fleet.staysAsItIs();
-      const { objects } = await bucket();
-      const bytes = await file("euc/manifest.json");
-      const signature = await file("euc/manifest.sig");
-      const manifest = openManifest({ manifest: bytes, signature }, [createPublicKey(privateKey)]);
-      assert.deepEqual(manifest.trustedKeys, [trusted]);
-      assert.deepEqual(
-        objects.map(({ key, sha256, size }) => ({ key, sha256, size })).toSorted(byKey),
-        [
-          ...manifest.files.map(({ path: name, sha256, size }) => ({ key: `euc/${name}`, sha256, size })),
-          { key: "euc/manifest.json", sha256: sha256Hex(bytes), size: bytes.length },
-          { key: "euc/manifest.sig", sha256: sha256Hex(signature), size: signature.length },
-        ].toSorted(byKey),
-      );
-      const { euc }: Record<string, { sequence: number }> = JSON.parse(fleet.output("releases"));
-      assert.equal(manifest.sequence, euc?.sequence);
-      assertNowhere(secret, stateFiles(fleet));
-    },
-  );
+  test("an up delivers a release that machines take, and then there is nothing to do", async () => {
+    succeeds();
+    fleet.staysAsItIs();
+    const { objects } = await bucket();
+    const bytes = await file("euc/manifest.json");
+    const signature = await file("euc/manifest.sig");
+    const manifest = openManifest({ manifest: bytes, signature }, [createPublicKey(privateKey)]);
+    assert.deepEqual(manifest.trustedKeys, [trusted]);
+    assert.deepEqual(
+      objects.map(({ key, sha256, size }) => ({ key, sha256, size })).toSorted(byKey),
+      [
+        ...manifest.files.map(({ path: name, sha256, size }) => ({ key: `euc/${name}`, sha256, size })),
+        { key: "euc/manifest.json", sha256: sha256Hex(bytes), size: bytes.length },
+        { key: "euc/manifest.sig", sha256: sha256Hex(signature), size: signature.length },
+      ].toSorted(byKey),
+    );
+    const { euc }: Record<string, { sequence: number }> = JSON.parse(fleet.output("releases"));
+    assert.equal(manifest.sequence, euc?.sequence);
+    assertNowhere(secret, stateFiles(fleet));
+  });
 
-  test("the nodes may read, each by its address, and nobody else", { timeout }, async () => {
+  test("the nodes may read, each by its address, and nobody else", async () => {
     const { block, policy } = await bucket();
     assert.deepEqual(Object.values(block), [true, true, true, true]);
     const { Statement }: { Statement: { Condition: { IpAddress: Record<string, string[]> } }[] } = JSON.parse(
@@ -142,53 +133,45 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     );
   });
 
-  test(
-    "what is no content is no change: a document, a comment of cloud-init, another folder",
-    { timeout },
-    () => {
-      writeFileSync(path.join(fleet.project.project, "NOTES.md"), "a document\n");
-      editSource("infra/bootstrap/stage0.ts", (text) =>
-        text.replace("# Mounts the node's volume", "# Another comment. Mounts the node's volume"),
-      );
-      assert.deepEqual(planned(), {});
-      cpSync(path.join(fleet.project.project, ".derpkit"), path.join(fleet.project.folder, "kept"), {
-        recursive: true,
-      });
-      rmSync(path.join(fleet.project.project, ".derpkit"), { recursive: true });
-      assert.deepEqual(planned(), {});
-    },
-  );
+  test("what is no content is no change: a document, a comment of cloud-init, another folder", () => {
+    writeFileSync(path.join(fleet.project.project, "NOTES.md"), "a document\n");
+    editSource("infra/bootstrap/stage0.ts", (text) =>
+      text.replace("# Mounts the node's volume", "# Another comment. Mounts the node's volume"),
+    );
+    assert.deepEqual(planned(), {});
+    cpSync(path.join(fleet.project.project, ".derpkit"), path.join(fleet.project.folder, "kept"), {
+      recursive: true,
+    });
+    rmSync(path.join(fleet.project.project, ".derpkit"), { recursive: true });
+    assert.deepEqual(planned(), {});
+  });
 
   const release = ["derp-releases-931-manifest.json", "derp-releases-931-manifest.sig"];
 
-  test(
-    "another relay, another unit and another runtime are updates, and no machine is touched",
-    { timeout },
-    async () => {
-      const present = await machines();
-      editSource("relay/main.ts", (text) => `${text}\nprocess.title = "another relay";\n`);
-      assert.deepEqual(planned(), { update: [...release, "derp-releases-931-relay.mjs"] });
-      succeeds();
-      editSource("infra/bootstrap/units.ts", (text) =>
-        text.replace("LimitNOFILE=", "LimitCORE=0\nLimitNOFILE="),
-      );
-      assert.deepEqual(planned(), {
-        update: [...release, "derp-releases-931-units-931a-derpkit-relay.service"],
-      });
-      succeeds();
-      fleet.edit((text) => text.replace("config:\n", "config:\n  derpkit:runtime: node\n"));
-      assert.deepEqual(planned(), {
-        create: ["derp-releases-931-runtime-archive-node-24.21.0-linux-arm64.tgz"],
-        delete: ["derp-releases-931-runtime-archive-bun-1.4.5-linux-arm64.tgz"],
-        update: release,
-      });
-      succeeds();
-      assert.deepEqual(planned(), {});
-      assert.deepEqual(await machines(), present);
-    },
-  );
+  test("another relay, another unit and another runtime are updates, and no machine is touched", async () => {
+    const present = await machines();
+    editSource("relay/main.ts", (text) => `${text}\nprocess.title = "another relay";\n`);
+    assert.deepEqual(planned(), { update: [...release, "derp-releases-931-relay.mjs"] });
+    succeeds();
+    editSource("infra/bootstrap/units.ts", (text) =>
+      text.replace("LimitNOFILE=", "LimitCORE=0\nLimitNOFILE="),
+    );
+    assert.deepEqual(planned(), {
+      update: [...release, "derp-releases-931-units-931a-derpkit-relay.service"],
+    });
+    succeeds();
+    fleet.edit((text) => text.replace("config:\n", "config:\n  derpkit:runtime: node\n"));
+    assert.deepEqual(planned(), {
+      create: ["derp-releases-931-runtime-archive-node-24.21.0-linux-arm64.tgz"],
+      delete: ["derp-releases-931-runtime-archive-bun-1.4.5-linux-arm64.tgz"],
+      update: release,
+    });
+    succeeds();
+    assert.deepEqual(planned(), {});
+    assert.deepEqual(await machines(), present);
+  });
 
-  test("what goes back comes after what it goes back from", { timeout }, async () => {
+  test("what goes back comes after what it goes back from", async () => {
     const { sequence } = decodeManifest(await file("euc/manifest.json"));
     fleet.edit((text) => text.replace("  derpkit:runtime: node\n", ""));
     succeeds();
@@ -197,7 +180,7 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     assert.ok(now.files.some(({ path: name }) => name.includes("bun-")));
   });
 
-  test("a change of the signing key is two releases, and no machine is touched", { timeout }, async () => {
+  test("a change of the signing key is two releases, and no machine is touched", async () => {
     const present = await machines();
     const rotate = (): void => {
       const { status, stdout, stderr } = fleet.project.run(process.execPath, [
@@ -226,7 +209,7 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     assert.deepEqual(await machines(), present);
   });
 
-  test("another region is one more folder, and its nodes may read too", { timeout }, async () => {
+  test("another region is one more folder, and its nodes may read too", async () => {
     fleet.edit((text) => text.replace(/ {2}derpkit:regions:\n/, (key) => key + second));
     succeeds();
     assert.deepEqual(planned(), {});
@@ -235,7 +218,7 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     assert.equal(policy.policy.match(/\/(?:32|128)"/g)?.length, 4);
   });
 
-  test("an up that fails while it publishes is finished by the next", { timeout }, async () => {
+  test("an up that fails while it publishes is finished by the next", async () => {
     const { sequence } = decodeManifest(await file("euc/manifest.json"));
     editSource("relay/main.ts", (text) => text.replace("another relay", "yet another relay"));
     await fleet.clouds.fail({ method: "AWS", path: "PutObject", times: 1, message: "injected for the test" });
@@ -248,7 +231,7 @@ describe("releases in a bucket of the stack's own", { skip: whyNoClouds ?? false
     fleet.staysAsItIs();
   });
 
-  test("a destroy leaves nothing", { timeout }, async () => {
+  test("a destroy leaves nothing", async () => {
     fleet.edit((text) => text.replaceAll(/^( +)cloud: aws$/gm, "$1cloud: aws\n$1state: retired"));
     succeeds();
     const { status, text } = fleet.destroy();
