@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import process from "node:process";
 import type { Command } from "./cli/command.ts";
+import { unitTests } from "./test.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const run = path.join(import.meta.dirname, "run.mjs");
@@ -23,10 +24,10 @@ interface Outcome {
   readonly output: string;
 }
 
-/** The tests take as long as the rest together, so they run beside it. The tools are there in a checkout only. */
+/** What runs side by side: tests wait as much as they compute. The tools are there in a checkout only. */
 const listLanes = (): readonly (readonly Part[])[] => [
-  // The conformance suite starts relays by the dozen; `npm test` runs it.
-  [{ name: "tests", args: [run, "test", "relay", "infra", "scripts"] }],
+  [{ name: "tests of the product", args: [run, "test", unitTests.product] }],
+  [{ name: "tests of the commands", args: [run, "test", unitTests.tools] }],
   [
     { name: "format", args: [tool("oxfmt", "bin/oxfmt"), "--check", "."] },
     { name: "lint", args: [tool("oxlint", "bin/oxlint"), "--type-aware"] },
@@ -59,7 +60,7 @@ export const command: Command = {
     else step.fail(`failed: ${failed.map(({ name }) => name).join(", ")}`);
     for (const { name, output } of failed) out.note(`\n${name}:\n${output.trimEnd()}\n`);
     for (const { name, ok, ms } of outcomes) {
-      out.line(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(6)}  ${(ms / 1000).toFixed(1).padStart(5)} s`);
+      out.line(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(21)}  ${(ms / 1000).toFixed(1).padStart(5)} s`);
     }
     out.document({ ok: failed.length === 0, parts: outcomes });
     return failed.length === 0 ? 0 : 1;

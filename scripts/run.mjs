@@ -3,7 +3,7 @@
 // Node.js has to get as far as the sentence that says what to do.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import module, { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -12,9 +12,11 @@ const wanted = 24;
 const args = process.argv.slice(2);
 
 if (Number(process.versions.node.split(".")[0]) >= wanted) {
+  const sources = existsSync(new URL("./derpkit.ts", import.meta.url));
+  // What was compiled once is kept: a command begins in half the time.
+  if (sources) module.enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/derpkit"));
   // The sources, or what the build made of them.
-  const program = existsSync(new URL("./derpkit.ts", import.meta.url)) ? "./derpkit.ts" : "./derpkit.js";
-  const { main } = await import(program);
+  const { main } = await import(sources ? "./derpkit.ts" : "./derpkit.js");
   await main(args);
 } else {
   const node = pinnedNode();

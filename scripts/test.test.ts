@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
-import { testArguments } from "./test.ts";
+import { testArguments, unitTests } from "./test.ts";
 
 const patternsOf = (args: readonly string[]) =>
   testArguments(args).filter((arg) => !arg.startsWith("--test"));
@@ -22,6 +24,16 @@ test("folders and files choose tests, and everything else goes to node --test be
     "--test-only",
     "relay/core/**/*.test.ts",
   ]);
+});
+
+test("who runs a command as a process is no unit test, and everything else below the three folders is", () => {
+  const root = path.join(import.meta.dirname, "..");
+  const read = (name: string): string => readFileSync(path.join(root, name), "utf8");
+  const found = Object.values(unitTests).flatMap((glob) => globSync(glob, { cwd: root }));
+  const tests = globSync("{relay,infra,scripts}/**/*.test.ts", { cwd: root });
+  const isWhole = (name: string): boolean => /run\.mjs/.test(read(name)) && !name.endsWith("/test.test.ts");
+  assert.ok(found.length > 200);
+  assert.deepEqual(tests.filter((name) => !found.includes(name)).sort(), tests.filter(isWhole).sort());
 });
 
 test("a test of foreign programs may take longer", () => {

@@ -31,13 +31,13 @@ export const command: Command = {
   },
 };
 
-/** Each file of tests is a process: what they all import is compiled once, and kept for the next run. */
-const compileCache = path.join(root, "node_modules", ".cache", "compile");
+/** Each file of tests is a process: what they all import is compiled once. The launcher's own place, for the next run. */
+const compileCache = path.join(root, "node_modules/.cache/derpkit");
 
 /**
- * One file more than there are processors, as tests wait for sockets and processes. A test that hangs fails by its name, and
- * so does each test within a test, to which Node does not apply what the outer one is allowed: one that waits for foreign
- * programs may take ten minutes where it does not say otherwise, any other one.
+ * One file more than there are processors, as tests wait for sockets and processes. A test that hangs fails by its name: after
+ * a minute, and after ten if it waits for foreign programs. Node applies that to each test within a test as well, whatever the
+ * outer one allows itself.
  */
 const defaultsFor = (places: readonly string[]): string[] => [
   `--test-concurrency=${availableParallelism() + 1}`,
@@ -49,9 +49,16 @@ const isForeign = (place: string): boolean => path.normalize(place).split(path.s
 /** What runs on Node alone. In the last folder the tests against derper and on Bun are skipped where these are missing. */
 const everything = ["relay", "infra", "scripts", "interop/conformance"];
 
-/** Node's arguments: what names a folder or a file chooses tests, everything else is an option of `node --test`. */
+/** The tests of pieces: without those (`*.e2e.test.ts`) that run whole commands, as processes of their own. */
+export const unitTests = {
+  product: "{relay,infra}/**/!(*.e2e).test.ts",
+  tools: "scripts/**/!(*.e2e).test.ts",
+} as const;
+
+/** Node's arguments: what names a folder, or files, chooses tests, everything else is an option of `node --test`. */
 export function testArguments(args: readonly string[]): string[] {
-  const chosen = args.filter((arg) => kindOf(arg) !== undefined);
+  const globs: readonly string[] = Object.values(unitTests);
+  const chosen = args.filter((arg) => globs.includes(arg) || kindOf(arg) !== undefined);
   const options = args.filter((arg) => !chosen.includes(arg));
   const patterns = (chosen.length === 0 ? everything : chosen).map((place) =>
     kindOf(place) === "folder" ? `${place.replace(/\/$/, "")}/**/*.test.ts` : place,
