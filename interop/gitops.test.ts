@@ -73,7 +73,7 @@ async function setStage(t: TestContext): Promise<Stage> {
   repo.create((text) =>
     text
       .replace(/- MCow.*$/m, `- ${encodePublicKey(signingKey)}`)
-      .replace("derpkit:dns:", "derpkit:verify: { firstBootMinutes: 1, upgradeMinutes: 1 }\n  derpkit:dns:")
+      .replace("derpkit:dns:", "derpkit:verify: { firstBootMinutes: 3, upgradeMinutes: 3 }\n  derpkit:dns:")
       .replace(
         "location: fsn1\n",
         `location: fsn1\n      addresses: [ipv4]\n      certificates: pinned\n      nodes: [${node}]\n`,
