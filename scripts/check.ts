@@ -59,8 +59,9 @@ export const command: Command = {
     if (failed.length === 0) step.done("checked");
     else step.fail(`failed: ${failed.map(({ name }) => name).join(", ")}`);
     for (const { name, output } of failed) out.note(`\n${name}:\n${output.trimEnd()}\n`);
+    const width = Math.max(...outcomes.map(({ name }) => name.length));
     for (const { name, ok, ms } of outcomes) {
-      out.line(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(21)}  ${(ms / 1000).toFixed(1).padStart(5)} s`);
+      out.line(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${(ms / 1000).toFixed(1).padStart(5)} s`);
     }
     out.document({ ok: failed.length === 0, parts: outcomes });
     return failed.length === 0 ? 0 : 1;

@@ -26,12 +26,18 @@ test("folders and files choose tests, and everything else goes to node --test be
   ]);
 });
 
+test("a pattern that files match chooses those, and one that none does is an option's value", () => {
+  const option = ["--test-name-pattern", "an? .*"];
+  assert.deepEqual(testArguments([...option, unitTests.tools]).slice(-3), [...option, unitTests.tools]);
+  assert.deepEqual(testArguments([unitTests.tools, ...option]).slice(-3), [...option, unitTests.tools]);
+});
+
 test("who runs a command as a process is no unit test, and everything else below the three folders is", () => {
   const root = path.join(import.meta.dirname, "..");
   const read = (name: string): string => readFileSync(path.join(root, name), "utf8");
   const found = Object.values(unitTests).flatMap((glob) => globSync(glob, { cwd: root }));
   const tests = globSync("{relay,infra,scripts}/**/*.test.ts", { cwd: root });
-  const isWhole = (name: string): boolean => /run\.mjs/.test(read(name)) && !name.endsWith("/test.test.ts");
+  const isWhole = (name: string): boolean => /run\.mjs/.test(read(name));
   assert.ok(found.length > 200);
   assert.deepEqual(tests.filter((name) => !found.includes(name)).sort(), tests.filter(isWhole).sort());
 });

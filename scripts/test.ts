@@ -1,7 +1,8 @@
 /** `npm test`: every test that needs no foreign program, the statements about derper among them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { statSync } from "node:fs";
+import { globSync, statSync } from "node:fs";
+import { getCompileCacheDir } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -12,7 +13,7 @@ const root = path.join(import.meta.dirname, "..");
 export const command: Command = {
   name: "test",
   summary: "Run the tests that need no foreign program.",
-  usage: "[FOLDER | FILE | OPTION OF node --test]...",
+  usage: "[FOLDER | FILE | PATTERN OF FILES | OPTION OF node --test]...",
   about:
     "npm test -- relay/core                       the tests below a folder\n" +
     "npm test -- --test-name-pattern='port 0'     those with such a name",
@@ -23,16 +24,15 @@ export const command: Command = {
       out.line(renderHelp(command));
       return 0;
     }
-    const env = { NODE_COMPILE_CACHE: compileCache, ...process.env };
+    // Each file of tests is a process: it finds what the launcher has kept, below a folder for this Node.js.
+    const kept = getCompileCacheDir();
+    const env = kept === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: path.dirname(kept) };
     const tests = spawn(process.execPath, testArguments(positionals), { cwd: root, stdio: "inherit", env });
     signal.addEventListener("abort", () => tests.kill("SIGTERM"));
     const [status]: unknown[] = await once(tests, "exit");
     return status === 0 ? 0 : 1;
   },
 };
-
-/** Each file of tests is a process: what they all import is compiled once. The launcher's own place, for the next run. */
-const compileCache = path.join(root, "node_modules/.cache/derpkit");
 
 /**
  * One file more than there are processors, as tests wait for sockets and processes. A test that hangs fails by its name: after
@@ -55,10 +55,9 @@ export const unitTests = {
   tools: "scripts/**/!(*.e2e).test.ts",
 } as const;
 
-/** Node's arguments: what names a folder, or files, chooses tests, everything else is an option of `node --test`. */
+/** Node's arguments: what names a folder or files chooses tests, everything else is an option of `node --test`. */
 export function testArguments(args: readonly string[]): string[] {
-  const globs: readonly string[] = Object.values(unitTests);
-  const chosen = args.filter((arg) => globs.includes(arg) || kindOf(arg) !== undefined);
+  const chosen = args.filter((arg) => kindOf(arg) !== undefined);
   const options = args.filter((arg) => !chosen.includes(arg));
   const patterns = (chosen.length === 0 ? everything : chosen).map((place) =>
     kindOf(place) === "folder" ? `${place.replace(/\/$/, "")}/**/*.test.ts` : place,
@@ -66,8 +65,8 @@ export function testArguments(args: readonly string[]): string[] {
   return ["--test", "--test-reporter=spec", ...defaultsFor(chosen), ...options, ...patterns];
 }
 
-function kindOf(place: string): "folder" | "file" | undefined {
+function kindOf(place: string): "folder" | "files" | undefined {
   const found = statSync(path.join(root, place), { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
-  return found.isDirectory() ? "folder" : "file";
+  if (found === undefined) return globSync(place, { cwd: root }).length > 0 ? "files" : undefined;
+  return found.isDirectory() ? "folder" : "files";
 }
